@@ -1,0 +1,64 @@
+// What the executor needs of a device: memory, raw copies, and kernel calls whose arguments are encoded once.
+// A device knows no graph, plan or model; it may import lib/base only.
+
+import type { DType } from "../lib/base/dtype.ts";
+
+/** Names of the devices, as in config.json and --device. */
+export type DeviceKind = "reference" | "cpu";
+
+/** A tensor inside a device's memory: byte offset, number of elements, type. */
+export interface TensorRef {
+  readonly offset: number;
+  readonly count: number;
+  readonly dtype: DType;
+}
+
+/** What a device says of itself, for logs, `info` and `bench`. */
+export interface DeviceDescription {
+  readonly kind: DeviceKind;
+  /** Processor's or chip's name. */
+  readonly machine: string;
+  /** Instruction set in use, such as "avx2"; the reference device has none. */
+  readonly isa: string;
+  readonly threads: number;
+  /** Instruction sets this machine has. */
+  readonly available: readonly string[];
+  /** Whether instructions the machine lacks are imitated (a build for tests). */
+  readonly simulated: boolean;
+}
+
+/** Measured limits of the machine with the device's threads. */
+export interface DevicePeak {
+  readonly f32FlopsPerSecond: number;
+  readonly bf16FlopsPerSecond: number;
+  readonly bytesPerSecond: number;
+}
+
+/** A block of device memory, zeroed when made. Offsets and lengths are bytes. */
+export interface DeviceMemory {
+  readonly bytes: number;
+  upload(offset: number, data: Uint8Array): void;
+  download(offset: number, target: Uint8Array): void;
+  free(): void;
+}
+
+/** A place where kernels run. */
+export interface Device {
+  readonly kind: DeviceKind;
+  describe(): DeviceDescription;
+  allocate(bytes: number): DeviceMemory;
+  /**
+   * A kernel call ready to be made: `symbol` of kernels/abi.h over tensors of `memory` (outputs, inputs, workspace)
+   * and its sizes and scalars. Calling it runs the kernel to its end; a refusal is thrown as RunError with the
+   * kernel's own text.
+   */
+  bind(
+    symbol: string,
+    memory: DeviceMemory,
+    tensors: readonly TensorRef[],
+    args: readonly number[],
+  ): () => void;
+  /** Measures the machine; takes about a second. */
+  measurePeak(): DevicePeak;
+  close(): void;
+}

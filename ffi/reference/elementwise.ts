@@ -1,0 +1,61 @@
+// Reference kernels, elementwise ops: the formulas of kernels/abi.h, one line each.
+
+import { arg, get, reals, type ReferenceKernel } from "./views.ts";
+
+function forEach(y: Float64Array, of: (i: number) => number): void {
+  for (let i = 0; i < y.length; i++) y[i] = of(i);
+}
+
+const cast: ReferenceKernel = (t) => reals(t, 0).set(reals(t, 1));
+
+export const ELEMENTWISE_KERNELS: Readonly<Record<string, ReferenceKernel>> = {
+  nanogpt_fill: (t, a) => reals(t, 0).fill(arg(a, 2)),
+  nanogpt_cast: cast,
+  nanogpt_add(t) {
+    const [y, a, b] = [reals(t, 0), reals(t, 1), reals(t, 2)];
+    forEach(y, (i) => get(a, i) + get(b, i));
+  },
+  nanogpt_axpby(t, args) {
+    const [y, a, b] = [reals(t, 0), reals(t, 1), reals(t, 2)];
+    forEach(y, (i) => arg(args, 2) * get(a, i) + arg(args, 3) * get(b, i));
+  },
+  nanogpt_affine(t, args) {
+    const [y, x] = [reals(t, 0), reals(t, 1)];
+    forEach(y, (i) => arg(args, 2) * get(x, i) + arg(args, 3));
+  },
+  nanogpt_scale(t, args) {
+    const [y, x] = [reals(t, 0), reals(t, 1)];
+    const factor = get(reals(t, 2), arg(args, 2));
+    forEach(y, (i) => factor * get(x, i));
+  },
+  nanogpt_scale_grad(t, args) {
+    const [ds, dy, x] = [reals(t, 0), reals(t, 1), reals(t, 2)];
+    let sum = 0;
+    for (let i = 0; i < x.length; i++) sum += get(dy, i) * get(x, i);
+    ds.fill(0);
+    ds[arg(args, 2)] = sum;
+  },
+  nanogpt_relu_squared(t) {
+    const [y, x] = [reals(t, 0), reals(t, 1)];
+    forEach(y, (i) => Math.max(get(x, i), 0) ** 2);
+  },
+  nanogpt_relu_squared_grad(t) {
+    const [dx, x, dy] = [reals(t, 0), reals(t, 1), reals(t, 2)];
+    forEach(dx, (i) => 2 * Math.max(get(x, i), 0) * get(dy, i));
+  },
+  nanogpt_softcap(t, args) {
+    const [y, x] = [reals(t, 0), reals(t, 1)];
+    const cap = arg(args, 2);
+    forEach(y, (i) => cap * Math.tanh(get(x, i) / cap));
+  },
+  nanogpt_softcap_grad(t, args) {
+    const [dx, x, dy] = [reals(t, 0), reals(t, 1), reals(t, 2)];
+    const cap = arg(args, 2);
+    forEach(dx, (i) => (1 - Math.tanh(get(x, i) / cap) ** 2) * get(dy, i));
+  },
+  nanogpt_mean(t) {
+    const x = reals(t, 1);
+    reals(t, 0)[0] = x.reduce((sum, value) => sum + value, 0) / x.length;
+  },
+  nanogpt_broadcast: (t, args) => reals(t, 0).fill(arg(args, 1) * get(reals(t, 1), 0)),
+};

@@ -1,0 +1,30 @@
+// Reference kernels of the loss.
+
+import { arg, get, reals, type ReferenceKernel, wholes } from "./views.ts";
+
+/** Log of the sum of exponentials of a row. */
+function logSumExp(row: Float64Array): number {
+  const highest = row.reduce((a, b) => Math.max(a, b), -Infinity);
+  return highest + Math.log(row.reduce((sum, z) => sum + Math.exp(z - highest), 0));
+}
+
+export const LOSS_KERNELS: Readonly<Record<string, ReferenceKernel>> = {
+  nanogpt_cross_entropy(t, args) {
+    const [losses, logits, targets] = [reals(t, 0), reals(t, 1), wholes(t, 2)];
+    const V = arg(args, 1);
+    targets.forEach((target, n) => {
+      losses[n] = logSumExp(logits.subarray(n * V, (n + 1) * V)) - get(logits, n * V + target);
+    });
+  },
+  nanogpt_cross_entropy_grad(t, args) {
+    const [dLogits, logits, targets, dLosses] = [reals(t, 0), reals(t, 1), wholes(t, 2), reals(t, 3)];
+    const V = arg(args, 1);
+    targets.forEach((target, n) => {
+      const lse = logSumExp(logits.subarray(n * V, (n + 1) * V));
+      for (let v = 0; v < V; v++) {
+        const p = Math.exp(get(logits, n * V + v) - lse);
+        dLogits[n * V + v] = get(dLosses, n) * (v === target ? p - 1 : p);
+      }
+    });
+  },
+};

@@ -1,0 +1,76 @@
+// Reference kernels on rows of activations: embedding, norms, rotary positions.
+
+import { arg, get, reals, type ReferenceKernel, wholes } from "./views.ts";
+
+/** 1 / sqrt(mean(x^2) + eps) of the row at `start`. */
+function inverseRms(x: Float64Array, start: number, width: number, eps: number): number {
+  let sum = 0;
+  for (let i = start; i < start + width; i++) sum += get(x, i) ** 2;
+  return 1 / Math.sqrt(sum / width + eps);
+}
+
+export const ROW_KERNELS: Readonly<Record<string, ReferenceKernel>> = {
+  nanogpt_embed(t, args) {
+    const [y, table, tokens] = [reals(t, 0), reals(t, 1), wholes(t, 2)];
+    const C = arg(args, 1);
+    tokens.forEach((token, n) => y.set(table.subarray(token * C, (token + 1) * C), n * C));
+  },
+  nanogpt_embed_grad(t, args) {
+    const [dTable, dy, tokens] = [reals(t, 0), reals(t, 1), wholes(t, 2)];
+    const C = arg(args, 1);
+    if (!arg(args, 3)) dTable.fill(0);
+    tokens.forEach((token, n) => {
+      for (let c = 0; c < C; c++) dTable[token * C + c] = get(dTable, token * C + c) + get(dy, n * C + c);
+    });
+  },
+  nanogpt_select_row(t, args) {
+    const [y, x, index] = [reals(t, 0), reals(t, 1), wholes(t, 2)];
+    const C = arg(args, 1);
+    y.set(x.subarray(get(index, 0) * C, (get(index, 0) + 1) * C));
+  },
+  nanogpt_rms_norm(t, args) {
+    const [y, x] = [reals(t, 0), reals(t, 1)];
+    const [width, eps] = [arg(args, 1), arg(args, 3)];
+    for (let start = 0; start < x.length; start += width) {
+      const r = inverseRms(x, start, width, eps);
+      for (let i = start; i < start + width; i++) y[i] = get(x, i) * r;
+    }
+  },
+  nanogpt_rms_norm_grad(t, args) {
+    const [dx, x, dy] = [reals(t, 0), reals(t, 1), reals(t, 2)];
+    const [width, eps] = [arg(args, 1), arg(args, 3)];
+    for (let start = 0; start < x.length; start += width) {
+      const r = inverseRms(x, start, width, eps);
+      let dot = 0;
+      for (let i = start; i < start + width; i++) dot += get(x, i) * get(dy, i);
+      for (let i = start; i < start + width; i++) dx[i] = r * get(dy, i) - get(x, i) * r ** 3 * dot / width;
+    }
+  },
+  nanogpt_rope_table(t, args) {
+    const table = reals(t, 0);
+    const [T, D, base] = [arg(args, 0), arg(args, 1), arg(args, 2)];
+    for (let position = 0; position < T; position++) {
+      for (let j = 0; j < D / 2; j++) {
+        const angle = position * base ** (-2 * j / D);
+        table[position * D + j] = Math.cos(angle);
+        table[position * D + D / 2 + j] = Math.sin(angle);
+      }
+    }
+  },
+  nanogpt_rope(t, args) {
+    const [y, x, table] = [reals(t, 0), reals(t, 1), reals(t, 2)];
+    const [N, T, H, D] = [arg(args, 0), arg(args, 1), arg(args, 2), arg(args, 3)];
+    const sign = arg(args, 4) ? -1 : 1;
+    for (let head = 0; head < N * H; head++) {
+      const position = Math.floor(head / H) % T;
+      for (let j = 0; j < D / 2; j++) {
+        const cos = get(table, position * D + j);
+        const sin = sign * get(table, position * D + D / 2 + j);
+        const a = get(x, head * D + j);
+        const b = get(x, head * D + D / 2 + j);
+        y[head * D + j] = a * cos + b * sin;
+        y[head * D + D / 2 + j] = b * cos - a * sin;
+      }
+    }
+  },
+};

@@ -1,0 +1,189 @@
+// The boundary between the program and its kernels: the single statement of it. Every shared object (cpu, cuda,
+// emulated) exports exactly these functions; ffi/symbols.ts is generated from this file by `deno task symbols`.
+//
+// Rules of every function
+// - `context` first, then output addresses, input addresses, workspace, sizes (uint32_t), scalars (double).
+// - An address is a uint64_t of memory that nanogpt_alloc gave (64-byte aligned); rows are contiguous (row-major).
+// - The result is a status: 0, or an error whose text nanogpt_last_error gives (op, shapes, what was expected).
+// - Calls are synchronous; the caller is thread 0 of the context's pool. One context is used by one thread at a time.
+// - Outputs never overlap inputs unless the function's comment says "in place".
+// - Results do not depend on the number of threads: work is cut by shape, sums have a fixed order.
+// - Sums, norms, softmax and losses are float32 (double inside long reductions); NaN and infinity come through.
+// - Before computing, every function rejects a zero size, a null address and any limit stated in its comment.
+//
+// Letters: N tokens (rows) in the microbatch, T tokens in a sequence (N is a multiple of T), C model width, H heads,
+// D = C/H head width (even), V vocabulary. `act` is the activation type, given as `dtype`: one of the codes below.
+#ifndef NANOGPT_ABI_H
+#define NANOGPT_ABI_H
+#include <stdint.h>
+
+#define NANOGPT_ABI_VERSION 1
+
+#define NANOGPT_F32 0
+#define NANOGPT_BF16 1
+
+#define NANOGPT_OK 0
+#define NANOGPT_INVALID 1     // an argument breaks a stated limit
+#define NANOGPT_NO_MEMORY 2   // the system refused memory
+#define NANOGPT_UNSUPPORTED 3 // this machine cannot do what was asked
+
+// Instruction sets, in rising order; 0 lets the library choose the best that the machine has.
+#define NANOGPT_ISA_AUTO 0
+#define NANOGPT_ISA_PORTABLE 1
+#define NANOGPT_ISA_AVX2 2
+#define NANOGPT_ISA_AVX512 3
+#define NANOGPT_ISA_AVX512BF16 4
+#define NANOGPT_ISA_AMX 5
+
+// Forms of nanogpt_mix: the coefficients (ca, cb) of y = ca*a + cb*b made from the vector s.
+#define NANOGPT_MIX_PAIR 0 // (s[0], s[1])                       residual mix
+#define NANOGPT_MIX_LERP 1 // (1 - s[0], s[0])                   value mix
+#define NANOGPT_MIX_SKIP 2 // (1, s[index])                      U-net skip
+
+// Slots of the step's scalar buffer (float32[8]), written before `update` runs.
+#define NANOGPT_SCALAR_RATE 0            // r(t), the rate multiplier
+#define NANOGPT_SCALAR_MOMENTUM 1        // mu(t) of Muon
+#define NANOGPT_SCALAR_BIAS1 2           // 1 / (1 - beta1^(t+1))
+#define NANOGPT_SCALAR_BIAS2 3           // 1 / (1 - beta2^(t+1))
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// ---- Context, memory, machine --------------------------------------------------------------------------------
+
+// The ABI version the library was built with; compared on open.
+uint32_t nanogpt_abi_version(void);
+
+// Makes a context. out_context: uint64_t[1]; out_error: char[256], filled when the status is not 0.
+// threads: 0 = all cores this process may use. isa: a NANOGPT_ISA code; one this machine lacks is an error.
+// pin: 1 = bind thread i to the i-th allowed core.
+int32_t nanogpt_context_create(uint64_t out_context, uint64_t out_error, uint32_t threads, uint32_t isa, uint32_t pin);
+
+// Ends the pool's threads and frees the context; its memory from nanogpt_alloc must be freed before.
+int32_t nanogpt_context_destroy(uint64_t context);
+
+// Text of the last error of this context, NUL-terminated, cut to `capacity` bytes. out_text: char[capacity].
+int32_t nanogpt_last_error(uint64_t context, uint64_t out_text, uint32_t capacity);
+
+// One JSON object: {"isa","threads","available":[isa names],"machine","precisions":{"f32":isa,"bf16":isa}}: for each
+// precision the instruction set whose matrix kernel runs. out_text: char[capacity].
+int32_t nanogpt_describe(uint64_t context, uint64_t out_text, uint32_t capacity);
+
+// Zeroed memory, 64-byte aligned, in huge pages where the system grants them, first touched by the pool's threads.
+// out_address: uint64_t[1]; bytes: up to 2^53.
+int32_t nanogpt_alloc(uint64_t context, uint64_t out_address, double bytes);
+int32_t nanogpt_free(uint64_t context, uint64_t address, double bytes);
+
+// Measures the machine with all threads of the context: out: double[3] = peak float32 FLOP/s of the matrix kernel's
+// instruction (register-only loop), peak bf16 FLOP/s likewise, memory bytes/s (read + write of a triad over 256 MB).
+int32_t nanogpt_measure_peak(uint64_t context, uint64_t out);
+
+// ---- Elementwise ---------------------------------------------------------------------------------------------
+
+// y[i] = value. y: act[count].
+int32_t nanogpt_fill(uint64_t context, uint64_t y, uint32_t count, uint32_t dtype, double value);
+// y = x with another type, rounded to nearest even. y: dtype_y[count], x: dtype_x[count].
+int32_t nanogpt_cast(uint64_t context, uint64_t y, uint64_t x, uint32_t count, uint32_t dtype_y, uint32_t dtype_x);
+// y = a + b, all act[count]. In place: y may be a or b.
+int32_t nanogpt_add(uint64_t context, uint64_t y, uint64_t a, uint64_t b, uint32_t count, uint32_t dtype);
+// y = alpha*a + beta*b, all act[count]. In place: y may be a or b.
+int32_t nanogpt_axpby(uint64_t context, uint64_t y, uint64_t a, uint64_t b, uint32_t count, uint32_t dtype, double alpha, double beta);
+// y = alpha*x + beta, all act[count]. In place: y may be x.
+int32_t nanogpt_affine(uint64_t context, uint64_t y, uint64_t x, uint32_t count, uint32_t dtype, double alpha, double beta);
+// y = s[index]*x. x, y: act[count]; s: float32[size].
+int32_t nanogpt_scale(uint64_t context, uint64_t y, uint64_t x, uint64_t s, uint32_t count, uint32_t size, uint32_t index, uint32_t dtype);
+// ds[index] = sum(dy*x), the other elements 0. ds: float32[size]; dy, x: act[count].
+int32_t nanogpt_scale_grad(uint64_t context, uint64_t ds, uint64_t dy, uint64_t x, uint32_t count, uint32_t size, uint32_t index, uint32_t dtype);
+// y = ca*a + cb*b with the form's coefficients. a, b, y: act[count]; s: float32[size].
+int32_t nanogpt_mix(uint64_t context, uint64_t y, uint64_t a, uint64_t b, uint64_t s, uint32_t count, uint32_t size, uint32_t form, uint32_t index, uint32_t dtype);
+// da = ca*dy, db = cb*dy, ds = d(sum(dy*y))/ds, its untouched elements 0. ds: float32[size].
+int32_t nanogpt_mix_grad(uint64_t context, uint64_t da, uint64_t db, uint64_t ds, uint64_t dy, uint64_t a, uint64_t b, uint64_t s, uint32_t count, uint32_t size, uint32_t form, uint32_t index, uint32_t dtype);
+// y = max(x, 0)^2, act[count].
+int32_t nanogpt_relu_squared(uint64_t context, uint64_t y, uint64_t x, uint32_t count, uint32_t dtype);
+// dx = 2 max(x, 0) dy, act[count]. In place: dx may be dy.
+int32_t nanogpt_relu_squared_grad(uint64_t context, uint64_t dx, uint64_t x, uint64_t dy, uint32_t count, uint32_t dtype);
+// y = cap*tanh(x/cap), act[count].
+int32_t nanogpt_softcap(uint64_t context, uint64_t y, uint64_t x, uint32_t count, uint32_t dtype, double cap);
+// dx = (1 - tanh(x/cap)^2) dy, act[count].
+int32_t nanogpt_softcap_grad(uint64_t context, uint64_t dx, uint64_t x, uint64_t dy, uint32_t count, uint32_t dtype, double cap);
+// y[0] = mean of x. y: float32[1]; x: float32[count].
+int32_t nanogpt_mean(uint64_t context, uint64_t y, uint64_t x, uint32_t count);
+// y[i] = factor*s[0]. y: float32[count]; s: float32[1].
+int32_t nanogpt_broadcast(uint64_t context, uint64_t y, uint64_t s, uint32_t count, double factor);
+
+// ---- Rows ----------------------------------------------------------------------------------------------------
+
+// y[n] = table[tokens[n]]. y: act[N,C]; table: float32[V,C]; tokens: int32[N]. A token outside 0..V-1 is an error.
+int32_t nanogpt_embed(uint64_t context, uint64_t y, uint64_t table, uint64_t tokens, uint32_t N, uint32_t C, uint32_t V, uint32_t dtype);
+// dtable[v] = sum over n with tokens[n] = v of dy[n], in token order; accumulate 1 adds to dtable. dtable: float32[V,C].
+int32_t nanogpt_embed_grad(uint64_t context, uint64_t dtable, uint64_t dy, uint64_t tokens, uint32_t N, uint32_t C, uint32_t V, uint32_t accumulate, uint32_t dtype);
+// y[0] = x[index[0]]. y: act[1,C]; x: act[N,C]; index: int32[1], 0 <= index < N.
+int32_t nanogpt_select_row(uint64_t context, uint64_t y, uint64_t x, uint64_t index, uint32_t N, uint32_t C, uint32_t dtype);
+// y = x / sqrt(mean(x^2) + eps) over each row of `width`. x, y: act[rows,width].
+int32_t nanogpt_rms_norm(uint64_t context, uint64_t y, uint64_t x, uint32_t rows, uint32_t width, uint32_t dtype, double eps);
+// With r = 1/sqrt(mean(x^2)+eps): dx = r*dy - x * r^3 * mean(x*dy). All act[rows,width]. In place: dx may be dy.
+int32_t nanogpt_rms_norm_grad(uint64_t context, uint64_t dx, uint64_t x, uint64_t dy, uint32_t rows, uint32_t width, uint32_t dtype, double eps);
+// table[t] = cos(t*base^(-2j/D)) for j < D/2, then the sines. table: float32[T,D]. Angles in double.
+int32_t nanogpt_rope_table(uint64_t context, uint64_t table, uint32_t T, uint32_t D, double base);
+// Halves (a, b) of each head become (a cos + b sin, b cos - a sin); inverse 1 negates the sines.
+// x, y: act[N,H,D]; table: float32[T,D]; row n has position n mod T.
+int32_t nanogpt_rope(uint64_t context, uint64_t y, uint64_t x, uint64_t table, uint32_t N, uint32_t T, uint32_t H, uint32_t D, uint32_t inverse, uint32_t dtype);
+// y = rope(rms_norm over D of x): the same in one pass, without rounding in between.
+int32_t nanogpt_norm_rope(uint64_t context, uint64_t y, uint64_t x, uint64_t table, uint32_t N, uint32_t T, uint32_t H, uint32_t D, uint32_t dtype, double eps);
+// dx of nanogpt_norm_rope. In place: dx may be dy.
+int32_t nanogpt_norm_rope_grad(uint64_t context, uint64_t dx, uint64_t dy, uint64_t x, uint64_t table, uint32_t N, uint32_t T, uint32_t H, uint32_t D, uint32_t dtype, double eps);
+
+// ---- Matrices ------------------------------------------------------------------------------------------------
+
+// c = op(a) op(b), with op(a): [m,k] and op(b): [k,n]; trans_a 1: a is stored [k,m]; trans_b 1: b is stored [n,k].
+// accumulate 1: c += (c float32 only). Each of a, b, c is float32 or bf16 by its code; if a or b is bf16 both are
+// rounded to bf16 before multiplying (float32 accumulation), else everything is float32.
+int32_t nanogpt_matmul(uint64_t context, uint64_t c, uint64_t a, uint64_t b, uint32_t m, uint32_t n, uint32_t k, uint32_t trans_a, uint32_t trans_b, uint32_t dtype_c, uint32_t dtype_a, uint32_t dtype_b, uint32_t accumulate);
+// c = r + op(a) op(b), r: [m,n] of c's type, added before the one rounding to c's type. In place: c may be r.
+int32_t nanogpt_matmul_add(uint64_t context, uint64_t c, uint64_t a, uint64_t b, uint64_t r, uint32_t m, uint32_t n, uint32_t k, uint32_t trans_a, uint32_t trans_b, uint32_t dtype_c, uint32_t dtype_a, uint32_t dtype_b);
+
+// ---- Attention -----------------------------------------------------------------------------------------------
+
+// start[n] = first row of the whole [N] that row n may see: the latest of its sequence's first row, the last eos at or
+// before it in its sequence, and n - window + 1. start, tokens: int32[N].
+int32_t nanogpt_attention_start(uint64_t context, uint64_t start, uint64_t tokens, uint32_t N, uint32_t T, uint32_t window, uint32_t eos);
+// y[n,h] = sum over s in start[n]..n of softmax_s(q[n,h].k[s,h]/sqrt(D)) v[s,h]; lse[n,h] = log of the sum of exponentials.
+// y, q, k, v: act[N,H,D]; lse: float32[N,H].
+int32_t nanogpt_attention(uint64_t context, uint64_t y, uint64_t lse, uint64_t q, uint64_t k, uint64_t v, uint64_t start, uint32_t N, uint32_t T, uint32_t H, uint32_t D, uint32_t dtype);
+// Gradients from the saved lse, probabilities recomputed. workspace: at least N*H*4 bytes.
+int32_t nanogpt_attention_grad(uint64_t context, uint64_t dq, uint64_t dk, uint64_t dv, uint64_t dy, uint64_t q, uint64_t k, uint64_t v, uint64_t y, uint64_t lse, uint64_t start, uint64_t workspace, uint32_t N, uint32_t T, uint32_t H, uint32_t D, uint32_t dtype);
+
+// ---- Loss ----------------------------------------------------------------------------------------------------
+
+// losses[n] = log(sum_v exp(logits[n,v])) - logits[n,targets[n]]. losses: float32[N]; logits: float32[N,V]; targets: int32[N].
+int32_t nanogpt_cross_entropy(uint64_t context, uint64_t losses, uint64_t logits, uint64_t targets, uint32_t N, uint32_t V);
+// dlogits[n,v] = dlosses[n]*(softmax(logits[n])[v] - [v = targets[n]]). dlogits: float32[N,V]; dlosses: float32[N].
+int32_t nanogpt_cross_entropy_grad(uint64_t context, uint64_t dlogits, uint64_t logits, uint64_t targets, uint64_t dlosses, uint32_t N, uint32_t V);
+// losses = cross_entropy(softcap(x w^T)) without ever holding more logits than `chunk` rows of them.
+// x: act[N,C]; w: act[V,C]; workspace: at least chunk*V*sizeof(act) + chunk*C*4 + chunk*64 bytes.
+int32_t nanogpt_head_loss(uint64_t context, uint64_t losses, uint64_t x, uint64_t w, uint64_t targets, uint64_t workspace, uint32_t N, uint32_t C, uint32_t V, uint32_t chunk, uint32_t dtype, double cap);
+// The same and, while the logits are warm, dx (act[N,C]) and dw (float32[V,C]; accumulate 1 adds to it), both for the
+// gradient dlosses (float32[N]) of the losses. Same workspace.
+int32_t nanogpt_head_loss_grad(uint64_t context, uint64_t losses, uint64_t dx, uint64_t dw, uint64_t x, uint64_t w, uint64_t targets, uint64_t dlosses, uint64_t workspace, uint32_t N, uint32_t C, uint32_t V, uint32_t chunk, uint32_t accumulate, uint32_t dtype, double cap);
+
+// ---- Optimisers ----------------------------------------------------------------------------------------------
+
+// Adam in place: m = b1 m + (1-b1) g; v = b2 v + (1-b2) g^2; p -= lr*RATE*(m*BIAS1)/(sqrt(v*BIAS2) + eps).
+// All float32[count]; scalars: the step's scalar buffer; flags[index] = number of non-finite elements of g (float32).
+int32_t nanogpt_adam(uint64_t context, uint64_t p, uint64_t m, uint64_t v, uint64_t flags, uint64_t g, uint64_t scalars, uint32_t count, uint32_t index, double lr, double beta1, double beta2, double eps);
+// Momentum of Muon in place: m = MOMENTUM*m + g; u = g + MOMENTUM*m. m, u, g: float32[count]; flags as for adam.
+int32_t nanogpt_nesterov(uint64_t context, uint64_t m, uint64_t u, uint64_t flags, uint64_t g, uint64_t scalars, uint32_t count, uint32_t index);
+// y = x / (||x||_F + eps). x: dtype_x[count]; y: dtype_y[count].
+int32_t nanogpt_frobenius_normalise(uint64_t context, uint64_t y, uint64_t x, uint32_t count, uint32_t dtype_y, uint32_t dtype_x, double eps);
+// The quintic Newton-Schulz iteration (Muon: a, b, c = 3.4445, -4.7750, 2.0315), `steps` times after
+// x/(||x||_F + 1e-7), products in `dtype` with float32 accumulation. x, y: float32[rows,cols].
+// With s = min(rows, cols), l = max(rows, cols): workspace at least (2*l*s + 2*s*s)*4 bytes.
+int32_t nanogpt_newton_schulz(uint64_t context, uint64_t y, uint64_t x, uint64_t workspace, uint32_t rows, uint32_t cols, uint32_t steps, uint32_t dtype);
+// p -= factor*RATE*u. p, u: float32[count].
+int32_t nanogpt_apply_update(uint64_t context, uint64_t p, uint64_t u, uint64_t scalars, uint32_t count, double factor);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

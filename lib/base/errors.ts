@@ -1,0 +1,29 @@
+// The three kinds of failure and their exit codes. Everything that can go wrong is thrown as one of them; anything
+// else that reaches main.ts is a bug and is reported as `internal:`. Importable by all; imports nothing.
+
+/** The user's input was wrong: one clear message, no stack, exit code 1. */
+export class UserError extends Error {
+  override name = "UserError";
+  readonly exitCode = 1;
+}
+
+/** Something failed while running (disk, memory, kernel, non-finite loss): one clear message, exit code 2. */
+export class RunError extends Error {
+  override name = "RunError";
+  readonly exitCode = 2;
+}
+
+/** A bug in nanogpt: the message starts `internal:`, the stack is shown, exit code 3. */
+export class InternalError extends Error {
+  override name = "InternalError";
+  readonly exitCode = 3;
+
+  constructor(message: string, options?: ErrorOptions) {
+    super(`internal: ${message}`, options);
+  }
+}
+
+/** The text of anything thrown, for use inside another message. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,73 @@
+// Reverse-mode differentiation. Reads only the op table: walks the nodes backwards and asks each row for its rule.
+// Refuses to pass through an op whose row says "none". Imports the graph and lib/base only.
+
+import { InternalError } from "../base/errors.ts";
+import type { GraphBuilder } from "./builder.ts";
+import { formatType, type Node, type Value } from "./node.ts";
+import { OPS } from "./ops.ts";
+
+/** Gradients by value, and the values that gradient kernels make anew in place of forward results. */
+export interface Derivatives {
+  readonly gradients: ReadonlyMap<Value, Value>;
+  /** Forward value -> the equal value that the backward pass makes; use it instead, and the forward node is dead. */
+  readonly replaced: ReadonlyMap<Value, Value>;
+}
+
+/**
+ * Adds to `b` the nodes that carry `seeds` (gradients of some values) back to `wanted`, through the nodes made from
+ * index `first` on. The gradient of a value has the value's shape and type; contributions are added in the order
+ * met. Values in `wanted` that the seeds do not depend on are absent from the result.
+ */
+export function differentiate(
+  b: GraphBuilder,
+  first: number,
+  seeds: ReadonlyMap<Value, Value>,
+  wanted: readonly Value[],
+): Derivatives {
+  const gradients = new Map(seeds);
+  const replaced = new Map<Value, Value>();
+  const nodes = b.nodes.slice(first);
+  const active = dependents(nodes, wanted);
+  for (const node of nodes.reverse()) {
+    if (!node.outputs.some((output) => active.has(output) && gradients.has(output))) continue;
+    const rule = OPS[node.op].gradient;
+    if (rule === "none") {
+      throw new InternalError(`A gradient reached ${node.op}, whose row says that it has none`);
+    }
+    const found = rule(b, node, node.outputs.map((output) => gradients.get(output) ?? null));
+    found.replaces?.forEach((value, i) => {
+      const output = node.outputs[i];
+      if (output) replaced.set(output, value);
+    });
+    node.inputs.forEach((input, i) => {
+      const gradient = found.inputs[i];
+      if (gradient && active.has(input)) accumulate(b, gradients, node, input, gradient);
+    });
+  }
+  return { gradients, replaced };
+}
+
+/** `wanted` and every value computed from them. */
+function dependents(nodes: readonly Node[], wanted: readonly Value[]): Set<Value> {
+  const active = new Set(wanted);
+  for (const node of nodes) {
+    if (node.inputs.some((input) => active.has(input))) node.outputs.forEach((output) => active.add(output));
+  }
+  return active;
+}
+
+function accumulate(
+  b: GraphBuilder,
+  gradients: Map<Value, Value>,
+  node: Node,
+  input: Value,
+  gradient: Value,
+): void {
+  if (formatType(input) !== formatType(gradient)) {
+    throw new InternalError(
+      `The gradient rule of ${node.op} gives ${formatType(gradient)} for ${input.name} ${formatType(input)}`,
+    );
+  }
+  const sum = gradients.get(input);
+  gradients.set(input, sum ? b.one("add", [sum, gradient]) : gradient);
+}

@@ -1,0 +1,110 @@
+// What a row of the op table holds. Adding an op means: a name here, a row in ops/, sample inputs in samples.ts, a
+// kernel per device. Imports lib/base and the graph's own types only.
+
+import type { GraphBuilder } from "./builder.ts";
+import type { Attrs, Node, TensorType, Value } from "./node.ts";
+
+/** Every op, in the order of kernels/abi.h. The table in ops.ts is total over this list. */
+export const OP_NAMES = [
+  "fill",
+  "cast",
+  "add",
+  "axpby",
+  "affine",
+  "scale",
+  "scaleGrad",
+  "mix",
+  "mixGrad",
+  "reluSquared",
+  "reluSquaredGrad",
+  "softcap",
+  "softcapGrad",
+  "mean",
+  "broadcast",
+  "embed",
+  "embedGrad",
+  "selectRow",
+  "rmsNorm",
+  "rmsNormGrad",
+  "ropeTable",
+  "rope",
+  "normRope",
+  "normRopeGrad",
+  "matmul",
+  "matmulAdd",
+  "attentionStart",
+  "attention",
+  "attentionGrad",
+  "crossEntropy",
+  "crossEntropyGrad",
+  "headLoss",
+  "headLossGrad",
+  "adam",
+  "nesterov",
+  "frobeniusNormalise",
+  "newtonSchulz",
+  "applyUpdate",
+] as const;
+
+export type OpName = typeof OP_NAMES[number];
+
+/** The types a row computes with: of a node, or of one about to be made. */
+export interface Signature {
+  readonly inputs: readonly TensorType[];
+  readonly outputs: readonly TensorType[];
+  readonly attrs: Attrs;
+}
+
+/** What a gradient rule gives back. */
+export interface InputGradients {
+  /** Gradient of each input, in order; null where there is none (token ids, or an input nobody differentiates). */
+  readonly inputs: readonly (Value | null)[];
+  /**
+   * Values equal to the node's own outputs that the gradient's kernel makes on the way. Where given, they replace
+   * the outputs everywhere, and the forward node falls away (a kernel that is its own gradient).
+   */
+  readonly replaces?: readonly Value[];
+}
+
+/**
+ * A gradient rule, written as graph nodes: from the gradients of the outputs (null where none arrives) to those of
+ * the inputs. The gradient of a value has the value's shape and type.
+ */
+export type GradientRule = (
+  b: GraphBuilder,
+  node: Node,
+  dOutputs: readonly (Value | null)[],
+) => InputGradients;
+
+/** One row of the op table. */
+export interface OpDef {
+  /** Names of inputs and outputs, in the kernel's order, for texts and errors. */
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  /** Shape and type of each output; throws where the inputs do not fit. */
+  infer(inputs: readonly TensorType[], attrs: Attrs): TensorType[];
+  /** "none": nothing is ever differentiated through it. */
+  readonly gradient: GradientRule | "none";
+  /** Floating-point operations (a multiply-add counts two). */
+  flops(s: Signature): number;
+  /** The C function, and its sizes and scalars after the addresses. */
+  readonly symbol: string;
+  args(s: Signature): number[];
+  /** Output index -> index of the input it overwrites (that input gets no address of its own in the call). */
+  readonly inPlace?: Readonly<Record<number, number>>;
+  /** Input index whose memory the first output may take over when nothing else reads it any more. */
+  readonly reuses?: readonly number[];
+  /**
+   * Inputs that the kernel multiplies as matrices. A float32 parameter among them that meets bf16 activations is
+   * given to the kernel as a bf16 working copy, made once a step.
+   */
+  readonly operands?: readonly number[];
+  /** Outputs that are added to instead of overwritten when the attribute `accumulate` is 1. */
+  readonly accumulates?: readonly number[];
+  /** Bytes of scratch the kernel needs, placed in the arena for the time of the call. */
+  workspace?(s: Signature): number;
+  /** Cheap enough to compute again in the backward pass rather than keep from the forward pass. */
+  readonly recompute?: true;
+  /** The same in plain ops: oracle of a fused op, and what runs where a device lacks it. */
+  expand?(b: GraphBuilder, inputs: readonly Value[], attrs: Attrs): Value[];
+}

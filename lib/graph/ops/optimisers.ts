@@ -1,0 +1,108 @@
+// Rows of the optimiser ops. Nothing is differentiated through them; they update their tensors in place.
+
+import { dtypeCode } from "../../base/dtype.ts";
+import type { GraphBuilder } from "../builder.ts";
+import { at, type Attrs, dtypeAttr, numberAttr, type TensorType, type Value } from "../node.ts";
+import { product } from "./matrices.ts";
+import { inputCode, inputCount, matrix, outputCode, outputCount, type Rows } from "./row.ts";
+
+/** Coefficients of the quintic iteration and the norm's guard (Keller Jordan's Muon, 2024-10). */
+const QUINTIC = { a: 3.4445, b: -4.7750, c: 2.0315, eps: 1e-7 };
+
+const firsts = (inputs: readonly TensorType[], count: number): TensorType[] =>
+  inputs.slice(0, count).map(({ shape, dtype }) => ({ shape, dtype }));
+
+function expandNewtonSchulz(b: GraphBuilder, inputs: readonly Value[], attrs: Attrs): Value[] {
+  const input = at(inputs, 0);
+  const [rows, columns] = matrix(input.shape);
+  const dtype = dtypeAttr(attrs, "dtype");
+  const tall = rows > columns ? 1 : 0;
+  let x = b.one("frobeniusNormalise", [input], { eps: QUINTIC.eps, dtype });
+  for (let step = 0; step < numberAttr(attrs, "steps"); step++) {
+    // The recipe transposes a tall matrix; X^T X and a product from the right are the same without moving it.
+    const s = b.one("matmul", [x, x], product(tall, 1 - tall, dtype));
+    const s2 = b.one("matmul", [s, s], product(0, 0, dtype));
+    const poly = b.one("axpby", [s, s2], { alpha: QUINTIC.b, beta: QUINTIC.c });
+    const px = b.one("matmul", tall ? [x, poly] : [poly, x], product(0, 0, dtype));
+    x = b.one("axpby", [x, px], { alpha: QUINTIC.a, beta: 1 });
+  }
+  return [x.dtype === input.dtype ? x : b.one("cast", [x], { dtype: input.dtype })];
+}
+
+export const OPTIMISER_OPS: Rows<
+  "adam" | "nesterov" | "frobeniusNormalise" | "newtonSchulz" | "applyUpdate"
+> = {
+  adam: {
+    inputs: ["p", "m", "v", "flags", "g", "scalars"],
+    outputs: ["p", "m", "v", "flags"],
+    infer: (inputs) => firsts(inputs, 4),
+    gradient: "none",
+    flops: (s) => 12 * inputCount(s),
+    symbol: "nanogpt_adam",
+    args: (s) => [
+      inputCount(s),
+      numberAttr(s.attrs, "index"),
+      numberAttr(s.attrs, "lr"),
+      numberAttr(s.attrs, "beta1"),
+      numberAttr(s.attrs, "beta2"),
+      numberAttr(s.attrs, "eps"),
+    ],
+    inPlace: { 0: 0, 1: 1, 2: 2, 3: 3 },
+  },
+  nesterov: {
+    inputs: ["m", "flags", "g", "scalars"],
+    outputs: ["m", "u", "flags"],
+    infer(inputs) {
+      const [m, flags] = firsts(inputs, 2);
+      if (!m || !flags) throw new RangeError("nesterov takes m, flags, g, scalars");
+      return [m, m, flags];
+    },
+    gradient: "none",
+    flops: (s) => 4 * inputCount(s),
+    symbol: "nanogpt_nesterov",
+    args: (s) => [inputCount(s), numberAttr(s.attrs, "index")],
+    inPlace: { 0: 0, 2: 1 },
+  },
+  frobeniusNormalise: {
+    inputs: ["x"],
+    outputs: ["y"],
+    infer: (inputs, attrs) => [{ shape: at(inputs, 0).shape, dtype: dtypeAttr(attrs, "dtype") }],
+    gradient: "none",
+    flops: (s) => 3 * inputCount(s),
+    symbol: "nanogpt_frobenius_normalise",
+    args: (s) => [inputCount(s), outputCode(s), inputCode(s), numberAttr(s.attrs, "eps")],
+  },
+  newtonSchulz: {
+    inputs: ["x"],
+    outputs: ["y"],
+    infer: (inputs) => firsts(inputs, 1),
+    gradient: "none",
+    flops(s) {
+      const [rows, columns] = matrix(at(s.inputs, 0).shape);
+      const [short, long] = [Math.min(rows, columns), Math.max(rows, columns)];
+      return numberAttr(s.attrs, "steps") * (4 * short * short * long + 2 * short ** 3);
+    },
+    symbol: "nanogpt_newton_schulz",
+    args: (s) => [
+      ...matrix(at(s.inputs, 0).shape),
+      numberAttr(s.attrs, "steps"),
+      dtypeCode(dtypeAttr(s.attrs, "dtype")),
+    ],
+    workspace(s) {
+      const [rows, columns] = matrix(at(s.inputs, 0).shape);
+      const [short, long] = [Math.min(rows, columns), Math.max(rows, columns)];
+      return (2 * long * short + 2 * short * short) * 4;
+    },
+    expand: expandNewtonSchulz,
+  },
+  applyUpdate: {
+    inputs: ["p", "u", "scalars"],
+    outputs: ["p"],
+    infer: (inputs) => firsts(inputs, 1),
+    gradient: "none",
+    flops: (s) => 2 * outputCount(s),
+    symbol: "nanogpt_apply_update",
+    args: (s) => [outputCount(s), numberAttr(s.attrs, "factor")],
+    inPlace: { 0: 0 },
+  },
+};

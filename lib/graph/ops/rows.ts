@@ -1,0 +1,177 @@
+// Rows of the ops that work on rows of activations: embedding, norms, rotary positions.
+
+import { realOf } from "../../base/dtype.ts";
+import type { GraphBuilder } from "../builder.ts";
+import { at, dtypeAttr, numberAttr, type Value } from "../node.ts";
+import type { OpDef, Signature } from "../op.ts";
+import {
+  expandGradient,
+  expect,
+  inputCode,
+  inputMatrix,
+  matrix,
+  outputCode,
+  outputCount,
+  type Rows,
+  sameAsFirst,
+} from "./row.ts";
+
+function only(dOutputs: readonly (Value | null)[]): Value {
+  const d = dOutputs[0];
+  if (!d) throw new RangeError("the gradient of the first output is missing");
+  return d;
+}
+
+/** (rows, width): the norm's groups, `width` neighbouring elements each. */
+function groups(s: Signature): [number, number] {
+  const width = numberAttr(s.attrs, "width");
+  return [outputCount(s) / width, width];
+}
+
+/** (N, T, H, D) of a tensor of heads. */
+function heads(s: Signature): [number, number, number, number] {
+  const [N, C] = matrix(at(s.outputs, 0).shape);
+  const H = numberAttr(s.attrs, "heads");
+  return [N, numberAttr(s.attrs, "T"), H, C / H];
+}
+
+function expandNormRope(b: GraphBuilder, inputs: readonly Value[], attrs: Signature["attrs"]): Value[] {
+  const [N, C] = matrix(at(inputs, 0).shape);
+  const H = numberAttr(attrs, "heads");
+  const T = numberAttr(attrs, "T");
+  expect(N % T === 0, `rows ${N} are not whole sequences of ${T}`);
+  const normed = b.one("rmsNorm", [at(inputs, 0)], { width: C / H, eps: numberAttr(attrs, "eps") });
+  return [b.one("rope", [normed, at(inputs, 1)], { heads: H, T, inverse: 0 })];
+}
+
+const normRope: OpDef & { expand: NonNullable<OpDef["expand"]> } = {
+  inputs: ["x", "table"],
+  outputs: ["y"],
+  infer: (inputs) => sameAsFirst(inputs, 1),
+  gradient: (b, node, d) => ({
+    inputs: [b.one("normRopeGrad", [only(d), at(node.inputs, 0), at(node.inputs, 1)], node.attrs), null],
+  }),
+  flops: (s) => 7 * outputCount(s),
+  symbol: "nanogpt_norm_rope",
+  args: (s) => [...heads(s), outputCode(s), numberAttr(s.attrs, "eps")],
+  recompute: true,
+  expand: expandNormRope,
+};
+
+export const ROW_OPS: Rows<
+  | "embed"
+  | "embedGrad"
+  | "selectRow"
+  | "rmsNorm"
+  | "rmsNormGrad"
+  | "ropeTable"
+  | "rope"
+  | "normRope"
+  | "normRopeGrad"
+> = {
+  embed: {
+    inputs: ["table", "tokens"],
+    outputs: ["y"],
+    infer(inputs, attrs) {
+      const [, C] = matrix(at(inputs, 0).shape);
+      return [{ shape: [at(at(inputs, 1).shape, 0), C], dtype: dtypeAttr(attrs, "dtype") }];
+    },
+    gradient(b, node, d) {
+      const [V] = matrix(at(node.inputs, 0).shape);
+      return { inputs: [b.one("embedGrad", [only(d), at(node.inputs, 1)], { V, accumulate: 0 }), null] };
+    },
+    flops: () => 0,
+    symbol: "nanogpt_embed",
+    args(s) {
+      const [V, C] = inputMatrix(s, 0);
+      return [at(at(s.inputs, 1).shape, 0), C, V, outputCode(s)];
+    },
+  },
+  embedGrad: {
+    inputs: ["dy", "tokens"],
+    outputs: ["dtable"],
+    infer(inputs, attrs) {
+      const dy = at(inputs, 0);
+      return [{ shape: [numberAttr(attrs, "V"), matrix(dy.shape)[1]], dtype: realOf(dy.dtype) }];
+    },
+    gradient: "none",
+    flops: (s) => inputMatrix(s, 0)[0] * inputMatrix(s, 0)[1],
+    symbol: "nanogpt_embed_grad",
+    args(s) {
+      const [N, C] = inputMatrix(s, 0);
+      return [N, C, numberAttr(s.attrs, "V"), numberAttr(s.attrs, "accumulate"), inputCode(s)];
+    },
+    accumulates: [0],
+  },
+  selectRow: {
+    inputs: ["x", "index"],
+    outputs: ["y"],
+    infer: (inputs) => [{ shape: [1, matrix(at(inputs, 0).shape)[1]], dtype: at(inputs, 0).dtype }],
+    gradient: "none",
+    flops: () => 0,
+    symbol: "nanogpt_select_row",
+    args: (s) => [...inputMatrix(s, 0), inputCode(s)],
+  },
+  rmsNorm: {
+    inputs: ["x"],
+    outputs: ["y"],
+    infer: (inputs) => sameAsFirst(inputs),
+    gradient: (b, node, d) => ({ inputs: [b.one("rmsNormGrad", [at(node.inputs, 0), only(d)], node.attrs)] }),
+    flops: (s) => 4 * outputCount(s),
+    symbol: "nanogpt_rms_norm",
+    args: (s) => [...groups(s), outputCode(s), numberAttr(s.attrs, "eps")],
+    recompute: true,
+  },
+  rmsNormGrad: {
+    inputs: ["x", "dy"],
+    outputs: ["dx"],
+    infer: (inputs) => sameAsFirst(inputs),
+    gradient: "none",
+    flops: (s) => 8 * outputCount(s),
+    symbol: "nanogpt_rms_norm_grad",
+    args: (s) => [...groups(s), outputCode(s), numberAttr(s.attrs, "eps")],
+    reuses: [1],
+  },
+  ropeTable: {
+    inputs: [],
+    outputs: ["table"],
+    infer: (_, attrs) => [{
+      shape: [numberAttr(attrs, "T"), numberAttr(attrs, "D")],
+      dtype: dtypeAttr(attrs, "dtype"),
+    }],
+    gradient: "none",
+    flops: (s) => 40 * outputCount(s),
+    symbol: "nanogpt_rope_table",
+    args: (s) => [numberAttr(s.attrs, "T"), numberAttr(s.attrs, "D"), numberAttr(s.attrs, "base")],
+  },
+  rope: {
+    inputs: ["x", "table"],
+    outputs: ["y"],
+    infer: (inputs) => sameAsFirst(inputs, 1),
+    gradient(b, node, d) {
+      const inverse = 1 - numberAttr(node.attrs, "inverse");
+      return { inputs: [b.one("rope", [only(d), at(node.inputs, 1)], { ...node.attrs, inverse }), null] };
+    },
+    flops: (s) => 3 * outputCount(s),
+    symbol: "nanogpt_rope",
+    args: (s) => [...heads(s), numberAttr(s.attrs, "inverse"), outputCode(s)],
+    recompute: true,
+  },
+  normRope,
+  normRopeGrad: {
+    inputs: ["dy", "x", "table"],
+    outputs: ["dx"],
+    infer: (inputs) => sameAsFirst(inputs, 2),
+    gradient: "none",
+    flops: (s) => 11 * outputCount(s),
+    symbol: "nanogpt_norm_rope_grad",
+    args: (s) => [...heads(s), outputCode(s), numberAttr(s.attrs, "eps")],
+    reuses: [0],
+    expand(b, inputs, attrs) {
+      const { gradients } = expandGradient(b, normRope, inputs.slice(1), attrs, at(inputs, 0));
+      const dx = gradients[0];
+      if (!dx) throw new RangeError("normRope has a gradient for x");
+      return [dx];
+    },
+  },
+};

@@ -1,0 +1,162 @@
+// The model as a graph: embedding, blocks with value mix, residual mix and U-net skips, capped logits, loss.
+// This is the file to change when trying an architecture. Imports the graph and lib/base only.
+
+import { type DType, realOf } from "../base/dtype.ts";
+import { differentiate } from "../graph/autodiff.ts";
+import { GraphBuilder } from "../graph/builder.ts";
+import type { Graph, Value } from "../graph/node.ts";
+import { MIX } from "../graph/ops/elementwise.ts";
+import { product } from "../graph/ops/matrices.ts";
+import { dropDead, replaceValues } from "../graph/rewrite.ts";
+import { type ModelConfig, parameterSpecs } from "./parameters.ts";
+
+/** What a graph of the model is built for: `rows` = B*T tokens in sequences of `T`, activations of type `act`. */
+export interface BatchShape {
+  readonly rows: number;
+  readonly T: number;
+  readonly act: DType;
+}
+
+/** Names of the inputs that every program of the model shares. */
+export const INPUTS = { tokens: "tokens", targets: "targets", position: "position" } as const;
+
+/** Name of the token input of a prediction over `rows` tokens; it differs from training's, whose shape is another. */
+export function promptInput(rows: number): string {
+  return `prompt.${rows}`;
+}
+
+/** The gradient's name for a parameter, among a graph's outputs. */
+export function gradientName(parameter: string): string {
+  return `grad.${parameter}`;
+}
+
+/** Forward and backward of one microbatch: `loss` (1) and the gradients of loss / `microbatches`, by gradientName. */
+export function accumulateGraph(model: ModelConfig, batch: BatchShape, microbatches: number): Graph {
+  const b = new GraphBuilder();
+  const losses = tokenLosses(b, model, batch);
+  const loss = b.one("mean", [losses]);
+  b.phase = "backward";
+  const seed = b.one("fill", [], { count: 1, value: 1 / microbatches, dtype: loss.dtype });
+  const parameters = parameterSpecs(model).map((spec) =>
+    b.parameter(spec.name, spec.shape, realOf(batch.act))
+  );
+  const { gradients, replaced } = differentiate(b, 0, new Map([[loss, seed]]), parameters);
+  const outputs: Record<string, Value> = { loss };
+  for (const parameter of parameters) {
+    const gradient = gradients.get(parameter);
+    if (gradient) outputs[gradientName(parameter.name)] = gradient;
+  }
+  return dropDead(replaceValues(b.build("accumulate", outputs), replaced));
+}
+
+/** Forward only: the loss of each token, `losses` (rows). */
+export function evaluateGraph(model: ModelConfig, batch: BatchShape): Graph {
+  const b = new GraphBuilder();
+  return b.build("evaluate", { losses: tokenLosses(b, model, batch) });
+}
+
+/** Forward only: `logits` (1, V) after the token at row `position`. */
+export function predictGraph(model: ModelConfig, batch: BatchShape): Graph {
+  const b = new GraphBuilder();
+  const x = b.one("selectRow", [
+    features(b, model, batch, promptInput(batch.rows)),
+    b.input(INPUTS.position, [1], "i32"),
+  ]);
+  return b.build("predict", { logits: cappedLogits(b, model, batch, x) });
+}
+
+/** Forward only: `logits` (rows, V) after every token. */
+export function logitsGraph(model: ModelConfig, batch: BatchShape): Graph {
+  const b = new GraphBuilder();
+  return b.build("logits", { logits: cappedLogits(b, model, batch, features(b, model, batch)) });
+}
+
+function tokenLosses(b: GraphBuilder, model: ModelConfig, batch: BatchShape): Value {
+  const x = features(b, model, batch);
+  const head = b.parameter("head.weight", [model.vocab, model.dim], realOf(batch.act));
+  const targets = b.input(INPUTS.targets, [batch.rows], "i32");
+  return b.one("headLoss", [x, head, targets], { cap: model.softcap });
+}
+
+function cappedLogits(b: GraphBuilder, model: ModelConfig, batch: BatchShape, x: Value): Value {
+  const head = b.parameter("head.weight", [model.vocab, model.dim], realOf(batch.act));
+  const z = b.one("matmul", [x, head], product(0, 1, realOf(batch.act)));
+  return b.one("softcap", [z], { cap: model.softcap });
+}
+
+/** The normed output of the last block, (rows, C). */
+function features(
+  b: GraphBuilder,
+  model: ModelConfig,
+  batch: BatchShape,
+  input: string = INPUTS.tokens,
+): Value {
+  const { act, T } = batch;
+  const tokens = b.input(input, [batch.rows], "i32");
+  const table = b.parameter("embed.weight", [model.vocab, model.dim], realOf(act));
+  const D = model.dim / model.heads;
+  const context: BlockContext = {
+    b,
+    model,
+    batch,
+    start: b.one("attentionStart", [tokens], { T, window: model.window, eos: model.eos }),
+    rope: b.one("ropeTable", [], { T, D, base: model.ropeBase, dtype: realOf(act) }),
+    x0: norm(b, model, b.one("embed", [table, tokens], { dtype: act })),
+  };
+  const half = model.layers / 2;
+  const skipWeights = b.parameter("skip_weights", [half], realOf(act));
+  const skips: Value[] = [];
+  let x = context.x0;
+  for (let i = 0; i < model.layers; i++) {
+    const skip = i >= half ? skips.pop() : undefined;
+    if (skip) x = b.one("mix", [x, skip, skipWeights], { form: MIX.skip, index: i - half });
+    x = block(context, i, x);
+    if (i < half) skips.push(x);
+  }
+  return norm(b, model, x);
+}
+
+/** What all blocks of a forward pass share. */
+interface BlockContext {
+  readonly b: GraphBuilder;
+  readonly model: ModelConfig;
+  readonly batch: BatchShape;
+  readonly start: Value;
+  readonly rope: Value;
+  readonly x0: Value;
+  /** Values of block 0, kept for every later block. */
+  v1?: Value;
+}
+
+function block(context: BlockContext, layer: number, input: Value): Value {
+  const { b, model, batch } = context;
+  const { dim: C } = model;
+  const real = realOf(batch.act);
+  const weight = (name: string, shape: number[]) => b.parameter(`blocks.${layer}.${name}`, shape, real);
+  const linear = (h: Value, name: string, rows: number, columns: number) =>
+    b.one("matmul", [h, weight(name, [rows, columns])], product(0, 1, batch.act));
+  const linearAdd = (h: Value, name: string, rows: number, columns: number, residual: Value) =>
+    b.one("matmulAdd", [h, weight(name, [rows, columns]), residual], product(0, 1, batch.act));
+
+  let x = b.one("mix", [input, context.x0, weight("residual_mix", [2])], { form: MIX.pair, index: 0 });
+  const h = norm(b, model, x);
+  const rotated = (y: Value) =>
+    b.one("normRope", [y, context.rope], { T: batch.T, heads: model.heads, eps: model.normEps });
+  const q = rotated(linear(h, "attn.q.weight", C, C));
+  const k = rotated(linear(h, "attn.k.weight", C, C));
+  const own = linear(h, "attn.v.weight", C, C);
+  context.v1 ??= own;
+  const v = b.one("mix", [own, context.v1, weight("attn.value_mix", [1])], { form: MIX.lerp, index: 0 });
+  const y = b.one("attention", [q, k, v, context.start], {
+    T: batch.T,
+    heads: model.heads,
+    window: model.window,
+  });
+  x = linearAdd(y, "attn.proj.weight", C, C, x);
+  const up = linear(norm(b, model, x), "mlp.up.weight", 4 * C, C);
+  return linearAdd(b.one("reluSquared", [up]), "mlp.down.weight", C, 4 * C, x);
+}
+
+function norm(b: GraphBuilder, model: ModelConfig, x: Value): Value {
+  return b.one("rmsNorm", [x], { width: model.dim, eps: model.normEps });
+}

@@ -1,0 +1,158 @@
+// Walks a plan on a device: owns the arena, encodes every kernel call once, then makes one call a step. Also moves
+// values in and out by name. Knows no model. Imports lib/base, lib/plan and the device interface.
+
+import { bf16ToFloat, bytesOf, floatToBf16 } from "../base/dtype.ts";
+import { InternalError } from "../base/errors.ts";
+import { elementCount } from "../base/shape.ts";
+import type { Device, DeviceMemory } from "../../ffi/device.ts";
+import { type Lasting, lastingOf, type Place, type Plan, programOf, type Step } from "../plan/plan.ts";
+import { REFRESH, SETUP } from "../plan/build.ts";
+
+/** A program's calls, ready to be made. */
+interface Encoded {
+  readonly step: Step;
+  readonly call: () => void;
+}
+
+/** What to do around plan steps. */
+export interface RunHooks {
+  /** Asked before each step; true ends the program there. */
+  readonly stop?: () => boolean;
+  /** Told after each step, with the time it took. */
+  readonly after?: (step: Step, ms: number) => void;
+}
+
+/** Runs the programs of one plan on one device. */
+export class Executor {
+  readonly plan: Plan;
+  readonly device: Device;
+  readonly #memory: DeviceMemory;
+  readonly #encoded = new Map<string, readonly Encoded[]>();
+
+  /** Allocates the arena and runs the constants' program. */
+  constructor(plan: Plan, device: Device) {
+    this.plan = plan;
+    this.device = device;
+    this.#memory = device.allocate(plan.plannedBytes);
+    for (const name of plan.programs.keys()) this.#encoded.set(name, this.#encode(name));
+    this.run(SETUP);
+  }
+
+  /** Runs a program to its end; false if `stop` ended it early. */
+  run(program: string, hooks: RunHooks = {}): boolean {
+    const encoded = this.#encoded.get(program);
+    if (!encoded) throw new InternalError(`The plan has no program ${program}`);
+    for (const { step, call } of encoded) {
+      if (hooks.stop?.()) return false;
+      if (!hooks.after) {
+        call();
+        continue;
+      }
+      const before = performance.now();
+      call();
+      hooks.after(step, performance.now() - before);
+    }
+    return true;
+  }
+
+  /** Makes the working copies anew; to be called whenever parameters have been written from outside. */
+  refresh(): void {
+    this.run(REFRESH);
+  }
+
+  /** Writes values into the lasting tensor `name`, from element `first` on, converting to its type. */
+  write(name: string, values: ArrayLike<number>, first = 0): void {
+    const tensor = this.#checked(name, first, values.length);
+    this.#memory.upload(tensor.offset + first * bytesOf(tensor.dtype), encodeValues(tensor, values));
+  }
+
+  /** Reads `count` elements of the lasting tensor `name`, from element `first` on. */
+  read(
+    name: string,
+    first = 0,
+    count = elementCount(lastingOf(this.plan, name).shape) - first,
+  ): Float64Array {
+    const tensor = this.#checked(name, first, count);
+    const bytes = new Uint8Array(count * bytesOf(tensor.dtype));
+    this.#memory.download(tensor.offset + first * bytesOf(tensor.dtype), bytes);
+    return decodeValues(tensor, bytes);
+  }
+
+  /** Raw bytes of the lasting tensor `name` from byte `offset` on, into `target`. */
+  readBytes(name: string, offset: number, target: Uint8Array): void {
+    this.#memory.download(lastingOf(this.plan, name).offset + offset, target);
+  }
+
+  /** Raw bytes into the lasting tensor `name` from byte `offset` on. */
+  writeBytes(name: string, offset: number, source: Uint8Array): void {
+    this.#memory.upload(lastingOf(this.plan, name).offset + offset, source);
+  }
+
+  /** Gives the arena back. */
+  close(): void {
+    this.#memory.free();
+    this.#encoded.clear();
+  }
+
+  #checked(name: string, first: number, count: number): Lasting {
+    const tensor = lastingOf(this.plan, name);
+    const size = elementCount(tensor.shape);
+    if (first < 0 || count < 0 || first + count > size) {
+      throw new InternalError(`${name} has ${size} elements, asked for ${count} from ${first}`);
+    }
+    return tensor;
+  }
+
+  #encode(name: string): readonly Encoded[] {
+    return programOf(this.plan, name).steps.map((step) => {
+      switch (step.kind) {
+        case "kernel": {
+          const tensors = step.tensors.map((place) => ({
+            offset: place.offset,
+            count: elementCount(place.shape),
+            dtype: place.dtype,
+          }));
+          return { step, call: this.device.bind(step.symbol, this.#memory, tensors, step.args) };
+        }
+        default:
+          return step.kind satisfies never;
+      }
+    });
+  }
+}
+
+/** `values` as the bytes of a tensor's type. */
+export function encodeValues(tensor: Pick<Place, "dtype">, values: ArrayLike<number>): Uint8Array {
+  switch (tensor.dtype) {
+    case "f64":
+      return bytesView(Float64Array.from(values));
+    case "f32":
+      return bytesView(values instanceof Float32Array ? values : Float32Array.from(values));
+    case "i32":
+      return bytesView(values instanceof Int32Array ? values : Int32Array.from(values));
+    case "bf16":
+      return bytesView(Uint16Array.from(values, floatToBf16));
+    default:
+      return tensor.dtype satisfies never;
+  }
+}
+
+/** The numbers in the bytes of a tensor's type. */
+export function decodeValues(tensor: Pick<Place, "dtype">, bytes: Uint8Array<ArrayBuffer>): Float64Array {
+  switch (tensor.dtype) {
+    case "f64":
+      return new Float64Array(bytes.buffer);
+    case "f32":
+      return Float64Array.from(new Float32Array(bytes.buffer));
+    case "i32":
+      return Float64Array.from(new Int32Array(bytes.buffer));
+    case "bf16":
+      return Float64Array.from(new Uint16Array(bytes.buffer), bf16ToFloat);
+    default:
+      return tensor.dtype satisfies never;
+  }
+}
+
+function bytesView(array: ArrayBufferView): Uint8Array {
+  return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+}
