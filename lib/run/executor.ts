@@ -78,6 +78,13 @@ export class Executor {
     return decodeValues(tensor, bytes);
   }
 
+  /** Reads the first `count` elements of any place of the plan; a short-lived one holds its value only for a while. */
+  readPlace(place: Place, count: number): Float64Array {
+    const bytes = new Uint8Array(count * bytesOf(place.dtype));
+    this.#memory.download(place.offset, bytes);
+    return decodeValues(place, bytes);
+  }
+
   /** Raw bytes of the lasting tensor `name` from byte `offset` on, into `target`. */
   readBytes(name: string, offset: number, target: Uint8Array): void {
     this.#memory.download(lastingOf(this.plan, name).offset + offset, target);

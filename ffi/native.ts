@@ -1,0 +1,74 @@
+// Opens a kernel library: checks that it has this program's ABI and every symbol of it, and turns statuses into errors.
+// Opens nothing at import. Imports lib/base and the generated symbol table.
+
+import { messageOf, RunError } from "../lib/base/errors.ts";
+import { NANOGPT_ABI_VERSION, SYMBOLS } from "./symbols.ts";
+
+/** An address, a size or a scalar. */
+export type NativeArg = bigint | number;
+
+/** An exported function; returns a status (or, for the version, a number). */
+export type NativeFunction = (...args: NativeArg[]) => number;
+
+/** An opened kernel library. */
+export interface NativeLibrary {
+  readonly path: string;
+  /** The function `symbol` of kernels/abi.h. */
+  functionOf(symbol: string): NativeFunction;
+  close(): void;
+}
+
+/** Opens the shared object at `path` (a file path or URL). */
+export function openLibrary(path: string | URL): NativeLibrary {
+  checkVersion(path);
+  const definitions: Record<string, Deno.ForeignFunction> = SYMBOLS;
+  const library = dlopen(path, definitions);
+  const functions = new Map<string, NativeFunction>();
+  for (const [name, symbol] of Object.entries(library.symbols)) {
+    functions.set(name, (...args) => Number(symbol(...args)));
+  }
+  return {
+    path: String(path),
+    functionOf(symbol) {
+      const found = functions.get(symbol);
+      if (!found) throw new RunError(`${path} has no function ${symbol}; ${REBUILD}`);
+      return found;
+    },
+    close: () => library.close(),
+  };
+}
+
+/** Address of a JavaScript buffer, valid while the buffer is alive. */
+export function addressOf(buffer: ArrayBufferView<ArrayBuffer>): bigint {
+  const pointer = Deno.UnsafePointer.of(buffer);
+  return pointer === null ? 0n : Deno.UnsafePointer.value(pointer);
+}
+
+/** The text in a NUL-terminated buffer. */
+export function textIn(buffer: Uint8Array): string {
+  const end = buffer.indexOf(0);
+  return new TextDecoder().decode(buffer.subarray(0, end < 0 ? buffer.length : end));
+}
+
+const REBUILD = "rebuild the kernels with `make kernels`";
+
+function checkVersion(path: string | URL): void {
+  const probe = dlopen(path, { nanogpt_abi_version: SYMBOLS.nanogpt_abi_version });
+  const version = probe.symbols.nanogpt_abi_version();
+  probe.close();
+  if (version === NANOGPT_ABI_VERSION) return;
+  throw new RunError(
+    `The kernel library ${path} has ABI version ${version}, this program expects ${NANOGPT_ABI_VERSION}; ${REBUILD}`,
+  );
+}
+
+function dlopen<S extends Deno.ForeignLibraryInterface>(
+  path: string | URL,
+  symbols: S,
+): Deno.DynamicLibrary<S> {
+  try {
+    return Deno.dlopen(path, symbols);
+  } catch (error) {
+    throw new RunError(`Could not open the kernel library ${path}: ${messageOf(error)}; ${REBUILD}`);
+  }
+}

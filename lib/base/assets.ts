@@ -1,0 +1,19 @@
+// Where the files lie that nanogpt comes with, and what it may know of its environment. Only main.ts and worker.ts can
+// tell (the paths are relative to them); everything else is handed these plain objects, which also cross to workers.
+// Importable by all; imports nothing.
+
+/** Paths of the shipped files. They may be missing (nothing built yet): whoever opens one says so. */
+export interface Assets {
+  /** The shared object of the cpu device. */
+  readonly cpuLibrary: string;
+  /** The folder with the built-in corpus as tokenised shards, `builtin:train` and `builtin:val` (data/corpus.ts). */
+  readonly corpus: string;
+  /** The folder of the package that holds the built-in corpus as text; only `data sample` reads it. */
+  readonly corpusText: string;
+}
+
+/** The environment variables that nanogpt reads, undefined where not set. */
+export interface Environment {
+  /** NANOGPT_ISA: forces one instruction set of the cpu device. */
+  readonly isa: string | undefined;
+}

@@ -1,0 +1,11 @@
+// What main.ts hands to every command: where the shipped files lie, the environment, how to start the worker. Types only.
+
+import type { Assets, Environment } from "../base/assets.ts";
+
+/** What a command may know of the program it runs in. */
+export interface Context {
+  readonly assets: Assets;
+  readonly environment: Environment;
+  /** Starts worker.ts; its address is known to main.ts alone. */
+  readonly startWorker: () => Worker;
+}

@@ -1,0 +1,10 @@
+// nanogpt eval: placeholder until the command is written. Refuses to run. Imports lib/base only.
+
+import { InternalError } from "../base/errors.ts";
+import type { Context } from "./context.ts";
+import type { EvalOptions } from "./options.ts";
+
+/** Runs the command; returns its exit code. */
+export function evaluate(_options: EvalOptions, _context: Context): Promise<number> {
+  throw new InternalError("not written yet");
+}

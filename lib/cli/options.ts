@@ -1,0 +1,70 @@
+// The options of each command, as program.ts hands them over: what the user wrote, typed, undefined where left out.
+// Types only. Names are those of the command line in camel case.
+
+import type { ConfigFlags } from "../config/load.ts";
+
+/** What chooses a configuration; see resolveConfig. */
+export interface ConfigOptions {
+  readonly file: string | undefined;
+  readonly preset: string | undefined;
+  readonly sets: readonly string[];
+}
+
+/** nanogpt train [config.json] */
+export interface TrainOptions extends ConfigOptions {
+  /** --out, --device, --precision. */
+  readonly flags: ConfigFlags;
+  /** "auto", or a checkpoint or run folder. */
+  readonly resume: string | undefined;
+}
+
+/** nanogpt eval CHECKPOINT */
+export interface EvalOptions {
+  readonly checkpoint: string;
+  readonly val: string | undefined;
+  readonly tokens: number | undefined;
+}
+
+/** nanogpt sample CHECKPOINT */
+export interface SampleOptions {
+  readonly checkpoint: string;
+  readonly prompt: string | undefined;
+  readonly tokens: number | undefined;
+  readonly temperature: number | undefined;
+  readonly topK: number | undefined;
+  readonly seed: number | undefined;
+}
+
+/** nanogpt plan [config.json] */
+export interface PlanOptions extends ConfigOptions {
+  readonly text: boolean;
+}
+
+/** nanogpt bench [WORKLOAD] */
+export interface BenchOptions {
+  readonly workload: string | undefined;
+  readonly json: boolean;
+  readonly byStep: boolean;
+}
+
+/** nanogpt check: every op, or one golden file, or (`curve`) a run against a stored loss curve. */
+export interface CheckOptions {
+  readonly golden: string | undefined;
+  readonly device: string | undefined;
+  readonly precision: string | undefined;
+  readonly json: boolean;
+  readonly curve: { readonly file: string; readonly run: string } | undefined;
+}
+
+/** nanogpt config [config.json] */
+export interface ConfigCommandOptions extends ConfigOptions {
+  readonly schema: boolean;
+}
+
+/** nanogpt data tokenize OUT FILES... */
+export interface TokenizeCommandOptions {
+  readonly folder: string;
+  readonly files: readonly string[];
+  readonly shardTokens: number | undefined;
+  readonly valFraction: number | undefined;
+}

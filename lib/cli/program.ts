@@ -1,0 +1,215 @@
+// The command line: which commands and options there are, and which module runs each. The only file that knows
+// commander. Does no work itself: a command's module is loaded when it is asked for, so that each start loads little.
+
+import { Command, CommanderError, InvalidArgumentError } from "@commander-js/extra-typings";
+import { UserError } from "../base/errors.ts";
+import { VERSION } from "../base/version.ts";
+import type { Context } from "./context.ts";
+import type { CheckOptions, ConfigOptions } from "./options.ts";
+import { err, out } from "./output.ts";
+
+const CONFIG_ARGUMENT = "configuration file; relative paths, in it too, are from the current folder";
+
+/** What was asked for: run it with the context to get the exit code. */
+type Action = (context: Context) => number | Promise<number>;
+
+/** Runs the command of these arguments; returns its exit code. Throws UserError where they make no sense. */
+export async function runCommand(args: readonly string[], context: Context): Promise<number> {
+  const action = parse(args);
+  return await action(context);
+}
+
+/** Parses the arguments only. Help and version are printed on the way, their action does nothing. */
+function parse(args: readonly string[]): Action {
+  let action: Action = () => 0;
+  const program = buildProgram((chosen) => action = chosen);
+  try {
+    program.parse(args, { from: "user" });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.code === "commander.help") return () => 1;
+    if (error.exitCode !== 0) throw new UserError(readable(error.message));
+  }
+  return action;
+}
+
+/** Commander's complaint in this project's form: "error: unknown option '--x'\n(Did you mean --y?)". */
+function readable(message: string): string {
+  const text = message.replace(/^error: /, "").replace(/\n\(D(.*)\)$/, ", d$1").replace(/\.$/, "");
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}; see nanogpt --help`;
+}
+
+function buildProgram(choose: (action: Action) => void) {
+  const program = new Command("nanogpt")
+    .description("Trains GPT-2-class language models")
+    .version(VERSION)
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => void out.write(text),
+      writeErr: (text) => void err.write(text),
+      // Errors are reported by whoever catches the UserError, once.
+      outputError: () => {},
+    });
+  addTraining(program, choose);
+  addUse(program, choose);
+  addProof(program, choose);
+  addFacts(program, choose);
+  addData(program, choose);
+  return program;
+}
+
+/** The three parts of a configuration on the command line, as ConfigOptions. */
+function configOptions(
+  file: string | undefined,
+  options: { readonly preset?: string | undefined; readonly set?: readonly string[] | undefined },
+): ConfigOptions {
+  return { file, preset: options.preset, sets: options.set ?? [] };
+}
+
+type Program = Command;
+
+/** A command that takes a configuration. */
+function configCommand(program: Program, name: string, about: string) {
+  return program.command(name)
+    .description(about)
+    .argument("[config.json]", CONFIG_ARGUMENT)
+    .option("--preset <name>", "built-in configuration to start from")
+    .option("--set <key.path=value>", "change one key; may be repeated", collect);
+}
+
+function addTraining(program: Program, choose: (action: Action) => void): void {
+  configCommand(program, "train", "train a model; alone, the sample preset on the built-in corpus")
+    .option("--out <dir>", "folder of the run")
+    .option("--resume <auto|dir>", "go on from the newest checkpoint of the run folder, or from this one")
+    .option("--device <name>", "auto, cpu, cuda, emulated or reference")
+    .option("--precision <name>", "fp32 or bf16")
+    .action((file, options) => {
+      const { out, device, precision, resume } = options;
+      const request = { ...configOptions(file, options), flags: { out, device, precision }, resume };
+      choose(async (context) => (await import("./train.ts")).train(request, context));
+    });
+  configCommand(program, "plan", "memory, FLOPs and bytes of a configuration, before any device is touched")
+    .option("--text", "print the plan itself too")
+    .action((file, options) => {
+      const request = { ...configOptions(file, options), text: options.text ?? false };
+      choose(async (context) => (await import("./plan.ts")).plan(request, context));
+    });
+}
+
+function addUse(program: Program, choose: (action: Action) => void): void {
+  program.command("eval")
+    .description("validation loss of a checkpoint")
+    .argument("<checkpoint>", "folder of a checkpoint, or of a run: its newest")
+    .option("--val <glob>", "validation shards instead of the checkpoint's own")
+    .option("--tokens <n>", "how many tokens", wholeFrom(1))
+    .action((checkpoint, { val, tokens }) => {
+      choose(async (context) => (await import("./eval.ts")).evaluate({ checkpoint, val, tokens }, context));
+    });
+  program.command("sample")
+    .description("text from a checkpoint")
+    .argument("<checkpoint>", "folder of a checkpoint, or of a run: its newest")
+    .option("--prompt <text>", "text to go on from")
+    .option("--tokens <n>", "how many tokens to write", wholeFrom(1))
+    .option("--temperature <t>", "0 takes the likeliest token", nonNegative)
+    .option("--top-k <k>", "choose among the k likeliest tokens", wholeFrom(1))
+    .option("--seed <s>", "the same seed, the same text", wholeFrom(0))
+    .action((checkpoint, { prompt, tokens, temperature, topK, seed }) => {
+      const request = { checkpoint, prompt, tokens, temperature, topK, seed };
+      choose(async (context) => (await import("./sample.ts")).sample(request, context));
+    });
+}
+
+function addProof(program: Program, choose: (action: Action) => void): void {
+  program.command("bench")
+    .description("speed on this machine, beside its own measured peak")
+    .argument("[workload]", "one workload; without, all of them")
+    .option("--json", "one object a workload")
+    .option("--by-step", "time of each step of the plan")
+    .action((workload, options) => {
+      const request = { workload, json: options.json ?? false, byStep: options.byStep ?? false };
+      choose(async (context) => (await import("./bench.ts")).bench(request, context));
+    });
+  program.command("check")
+    .description(
+      "correctness on this machine; without --golden and --curve, every op against the reference device",
+    )
+    .argument("[run]", "with --curve: the run")
+    .option("--golden <file>", "loss, gradients and run of a golden file")
+    .option("--curve <file>", "compare a run with this stored loss curve")
+    .option("--device <name>", "auto, cpu, cuda, emulated or reference")
+    .option("--precision <name>", "fp32 or bf16")
+    .option("--json", "the table for programs")
+    .action((run, { golden, curve, device, precision, json = false }) => {
+      const request = { golden, device, precision, json, curve: curveOf(curve, run, golden) };
+      choose(async (context) => (await import("./check.ts")).check(request, context));
+    });
+}
+
+function addFacts(program: Program, choose: (action: Action) => void): void {
+  configCommand(program, "config", "the configuration with all its values, and where each came from")
+    .option("--schema", "JSON Schema of config.json instead, for editors")
+    .action((file, options) => {
+      const request = { ...configOptions(file, options), schema: options.schema ?? false };
+      choose(async () => (await import("./config.ts")).config(request));
+    });
+  program.command("info")
+    .description("this program, this machine and what it can use of it")
+    .action(() => choose(async (context) => (await import("./info.ts")).info(context)));
+}
+
+function addData(program: Program, choose: (action: Action) => void): void {
+  const data = program.command("data").description("corpora and shards");
+  data.command("sample")
+    .description("tokenise the built-in corpus")
+    .action(() => choose(async (context) => (await import("./data.ts")).dataSample(context)));
+  data.command("tokenize")
+    .description("tokenise text files, .txt (a document each) or .jsonl (a document a line, field text)")
+    .argument("<out>", "folder for the shards, NAME_train_000000.bin and so on; NAME is the folder's")
+    .argument("<files...>", "files; - is standard input, one document")
+    .option("--shard-tokens <n>", "tokens of a whole shard", wholeFrom(1))
+    .option("--val-fraction <f>", "share of the documents for validation: 0.1 takes every tenth", nonNegative)
+    .action((folder, files, { shardTokens, valFraction }) => {
+      const request = { folder, files, shardTokens, valFraction };
+      choose(async () => (await import("./data.ts")).dataTokenize(request));
+    });
+  data.command("inspect")
+    .description("what a shard holds")
+    .argument("<file>", "shard")
+    .action((file) => choose(async () => (await import("./data.ts")).dataInspect(file)));
+}
+
+/** --curve FILE needs the run to compare, a run needs --curve, and neither goes with --golden. */
+function curveOf(
+  file: string | undefined,
+  run: string | undefined,
+  golden: string | undefined,
+): CheckOptions["curve"] {
+  if (file !== undefined && golden !== undefined) {
+    throw new UserError("Cannot check both --golden and --curve at once: give one of them");
+  }
+  if (file === undefined && run === undefined) return undefined;
+  if (file === undefined) throw new UserError(`Cannot check the run ${run}: --curve FILE is missing`);
+  if (run === undefined) {
+    throw new UserError(`Cannot check against ${file}: the run is missing, --curve FILE RUN`);
+  }
+  return { file, run };
+}
+
+function collect(value: string, before: readonly string[] = []): string[] {
+  return [...before, value];
+}
+
+/** A parser of whole numbers of at least `min`. */
+function wholeFrom(min: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() !== "" && Number.isSafeInteger(value) && value >= min) return value;
+    throw new InvalidArgumentError(`Expected a whole number from ${min}`);
+  };
+}
+
+function nonNegative(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== "" && Number.isFinite(value) && value >= 0) return value;
+  throw new InvalidArgumentError("Expected a number from 0");
+}

@@ -1,0 +1,85 @@
+// How a run looks on a terminal: one line that is drawn over and over, and plain lines where there is no terminal.
+// Formats and draws; decides nothing. Imports output.ts only.
+
+import { err } from "./output.ts";
+
+/** "1:02:03" or "2:05": hours, minutes, seconds. */
+export function formatDuration(seconds: number): string {
+  const whole = Math.max(0, Math.round(seconds));
+  const parts = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
+  const shown = (parts[0] ?? 0) > 0 ? parts : parts.slice(1);
+  return shown.map((part, i) => i === 0 ? String(part) : String(part).padStart(2, "0")).join(":");
+}
+
+/** 12345678 as "12.3M", for rates and counts. */
+export function formatCount(value: number): string {
+  const units: [number, string][] = [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]];
+  const unit = units.find(([size]) => value >= size);
+  return unit ? `${(value / unit[0]).toPrecision(3)}${unit[1]}` : String(Math.round(value));
+}
+
+/** 2,560,000,000 bytes as "2.38 GiB". */
+export function formatBytes(bytes: number): string {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+  let value = bytes, unit = 0;
+  while (value >= 1024 && unit < units.length - 1) {
+    value /= 1024;
+    unit++;
+  }
+  return unit === 0 ? `${value} B` : `${value.toPrecision(3)} ${units[unit]}`;
+}
+
+/** "[######----]" of `width` characters between the brackets. */
+export function formatBar(share: number, width: number): string {
+  const full = Math.round(Math.min(1, Math.max(0, share)) * width);
+  return `[${"#".repeat(full)}${"-".repeat(width - full)}]`;
+}
+
+/** The line at the bottom of the terminal. Without a terminal nothing is drawn and lines print as they are. */
+export class StatusLine {
+  readonly #live: boolean;
+  #shown = "";
+
+  constructor(live = isTerminal()) {
+    this.#live = live;
+  }
+
+  /** Whether the status is drawn. */
+  get live(): boolean {
+    return this.#live;
+  }
+
+  /** Draws the status over the one before. */
+  draw(text: string): void {
+    if (!this.#live) return;
+    this.#shown = text.slice(0, columns() - 1);
+    err.write(`\r\x1b[2K${this.#shown}`);
+  }
+
+  /** Prints a line that stays, above the status. */
+  line(text: string): void {
+    if (!this.#live) {
+      err.line(text);
+      return;
+    }
+    err.write(`\r\x1b[2K${text}\n${this.#shown}`);
+  }
+
+  /** Takes the status away. */
+  clear(): void {
+    if (this.#live && this.#shown) err.write("\r\x1b[2K");
+    this.#shown = "";
+  }
+}
+
+function isTerminal(): boolean {
+  return Deno.stderr.isTerminal();
+}
+
+function columns(): number {
+  try {
+    return Deno.consoleSize().columns;
+  } catch {
+    return 80;
+  }
+}

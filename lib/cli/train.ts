@@ -1,0 +1,120 @@
+// nanogpt train: settles configuration and folder, starts the trainer in a worker, shows what it says, passes signals
+// on. The trainer itself is lib/run. Reads neither environment nor flags.
+
+import { basename, dirname, join, resolve } from "@std/path";
+import { InternalError, RunError, UserError } from "../base/errors.ts";
+import { type ConfigRequest, resolveConfig, type ResolvedConfig } from "../config/load.ts";
+import { expandOut } from "../config/paths.ts";
+import { StopFlag, type ThrownError, type TrainEvent, type TrainRequest } from "../run/events.ts";
+import { createRunFolder, holdsRun, makeWritable, newestRun, RUN_FILES, runFolderOf } from "../run/folder.ts";
+import type { Context } from "./context.ts";
+import type { TrainOptions } from "./options.ts";
+import { out } from "./output.ts";
+import { TrainView } from "./train_view.ts";
+
+/** Trains; returns the exit code: 0 done, 130 interrupted after a checkpoint. Failures are thrown. */
+export async function train(options: TrainOptions, context: Context): Promise<number> {
+  const { resolved, folder, resume } = settle(options);
+  const stop = new SharedArrayBuffer(4);
+  const { assets, environment } = context;
+  const request: TrainRequest = { resolved, assets, environment, folder, resume, stop };
+  const view = new TrainView(folder, resolved.config.schedule.steps);
+  const signals = watchSignals(new StopFlag(stop), view);
+  const worker = context.startWorker();
+  try {
+    return await follow(worker, request, view);
+  } finally {
+    signals.close();
+    worker.terminate();
+    view.close();
+  }
+}
+
+/** The configuration, the run's folder, and the checkpoint to go on from ("auto": the folder's newest). */
+function settle(
+  options: TrainOptions,
+): { resolved: ResolvedConfig; folder: string; resume: string | undefined } {
+  const { resume } = options;
+  if (resume !== undefined && resume !== "auto") return settleResumed(options, resume);
+  const resolved = resolveConfig(options);
+  const { out: pattern } = resolved.config.run;
+  const named = pattern.replaceAll("{preset}", resolved.config.preset);
+  const folder = (resume && newestRun(named)) ??
+    resolve(expandOut(pattern, resolved.config.preset, new Date()));
+  if (!resume) createRunFolder(folder);
+  else makeWritable(folder);
+  return { resolved, folder, resume };
+}
+
+/** --resume DIR: the run's own configuration stands where no other is given. */
+function settleResumed(options: TrainOptions, path: string) {
+  const folder = runFolderOf(path);
+  if (!holdsRun(folder)) throw new UserError(`${path} holds no run to go on with`);
+  const { out: asked } = options.flags;
+  if (asked !== undefined && resolve(asked) !== folder) {
+    throw new UserError(
+      `--resume ${path} goes on in ${folder}; leave out --out ${asked}, or give that folder to both`,
+    );
+  }
+  const own = join(folder, RUN_FILES.config);
+  const given = options.file !== undefined || options.preset !== undefined;
+  const request: ConfigRequest = given ? options : { ...options, file: own };
+  makeWritable(folder);
+  const isCheckpoint = basename(dirname(resolve(path))) === RUN_FILES.checkpoints;
+  return { resolved: resolveConfig(request), folder, resume: isCheckpoint ? resolve(path) : "auto" };
+}
+
+/** Starts the worker and shows its events until the run ends. */
+function follow(worker: Worker, request: TrainRequest, view: TrainView): Promise<number> {
+  return new Promise((done, fail) => {
+    worker.onmessage = (message: MessageEvent<TrainEvent>) => {
+      const event = message.data;
+      if (event.kind === "failed") {
+        fail(revive(event.error));
+        return;
+      }
+      view.show(event);
+      if (event.kind !== "end") return;
+      view.close();
+      out.line(view.summary(event));
+      done(event.interrupted ? 130 : 0);
+    };
+    worker.onerror = (event) => {
+      event.preventDefault();
+      fail(new InternalError(`The training worker failed: ${event.message}`));
+    };
+    worker.postMessage(request);
+  });
+}
+
+/** The error that the worker threw, as its class. */
+function revive(thrown: ThrownError): Error {
+  switch (thrown.name) {
+    case "UserError":
+      return new UserError(thrown.message);
+    case "RunError":
+      return new RunError(thrown.message);
+    default: {
+      const error = new InternalError(thrown.message.replace(/^internal: /, ""));
+      if (thrown.stack) error.stack = thrown.stack;
+      return error;
+    }
+  }
+}
+
+/** First SIGINT or SIGTERM: finish the step and write a checkpoint. Second: leave at once. SIGHUP: go on without a terminal. */
+function watchSignals(stop: StopFlag, view: TrainView): { close(): void } {
+  const end = () => {
+    if (stop.isSet()) Deno.exit(130);
+    stop.set();
+    view.note("Stopping after this step with a checkpoint; press Ctrl-C again to leave at once");
+  };
+  const hangUp = () => {};
+  const handlers: [Deno.Signal, () => void][] = [["SIGINT", end], ["SIGTERM", end], ["SIGHUP", hangUp]];
+  for (const [signal, handler] of handlers) Deno.addSignalListener(signal, handler);
+  return {
+    close() {
+      for (const [signal, handler] of handlers) Deno.removeSignalListener(signal, handler);
+    },
+  };
+}

@@ -1,0 +1,7 @@
+// The folder of a run, from the pattern in run.out. Creates nothing. Imports nothing.
+
+/** `out` with {preset} filled in, and {date} as UTC year to second: 20241119-081523. */
+export function expandOut(out: string, preset: string, date: Date): string {
+  const stamp = date.toISOString().slice(0, 19).replace(/[-:]/g, "").replace("T", "-");
+  return out.replaceAll("{preset}", preset).replaceAll("{date}", stamp);
+}

@@ -1,0 +1,68 @@
+// Opens the device a configuration asks for, and says what it computes in and which ops it lacks.
+// Imports lib/base, the graph, lib/plan and the device files.
+
+import type { DType } from "../base/dtype.ts";
+import { UserError } from "../base/errors.ts";
+import { CpuDevice, type IsaName } from "../../ffi/cpu.ts";
+import type { Device, DeviceKind } from "../../ffi/device.ts";
+import { ReferenceDevice } from "../../ffi/reference/device.ts";
+import { OPS } from "../graph/ops.ts";
+import type { PlanOptions } from "../plan/build.ts";
+
+/** The device section of a configuration, and where its library is. */
+export interface DeviceRequest {
+  readonly kind: "auto" | "cpu" | "cuda" | "emulated" | "reference";
+  readonly threads: number;
+  readonly pin: boolean;
+  /** Path or URL of the CPU kernel library. */
+  readonly cpuLibrary: string | URL;
+  /** Instruction set forced by NANOGPT_ISA, or "auto". */
+  readonly isa: IsaName;
+}
+
+/** What the user asked to compute in. */
+export type Precision = "fp32" | "bf16";
+
+/** The device that `kind` means in this build; `auto` takes the fastest there is. */
+export function resolveDeviceKind(kind: DeviceRequest["kind"]): DeviceKind {
+  switch (kind) {
+    case "auto":
+    case "cpu":
+      return "cpu";
+    case "reference":
+      return "reference";
+    case "cuda":
+    case "emulated":
+      throw new UserError(`This build has no ${kind} device; choose --device cpu (or auto, or reference)`);
+    default:
+      return kind satisfies never;
+  }
+}
+
+/** Opens the device. The caller closes it. */
+export function openDevice(request: DeviceRequest): Device {
+  switch (resolveDeviceKind(request.kind)) {
+    case "cpu":
+      return new CpuDevice({
+        library: request.cpuLibrary,
+        threads: request.threads,
+        pin: request.pin,
+        isa: request.isa,
+      });
+    case "reference":
+      return new ReferenceDevice();
+  }
+}
+
+/** Type of activations: float64 on the reference device, else the precision's. */
+export function activationType(kind: DeviceKind, precision: Precision): DType {
+  if (kind === "reference") return "f64";
+  return precision === "bf16" ? "bf16" : "f32";
+}
+
+/** How to plan for a device: the reference device has no fused kernels and recomputes nothing. */
+export function planOptionsFor(kind: DeviceKind): PlanOptions {
+  return kind === "reference"
+    ? { lacks: (op) => OPS[op].expand !== undefined, recompute: false }
+    : { lacks: () => false, recompute: true };
+}

@@ -1,0 +1,72 @@
+// What a run tells its interface, and how it is started: plain data that crosses from the worker to the main thread.
+// Types, and the stop flag in shared memory. Imports types only.
+
+import type { Assets, Environment } from "../base/assets.ts";
+import type { ResolvedConfig } from "../config/load.ts";
+import type { DeviceDescription, DevicePeak } from "../../ffi/device.ts";
+import type { MetricsRecord } from "./metrics.ts";
+
+/** Everything the trainer needs; sent to the worker once. */
+export interface TrainRequest {
+  readonly resolved: ResolvedConfig;
+  readonly assets: Assets;
+  readonly environment: Environment;
+  /** Folder of the run. */
+  readonly folder: string;
+  /** A checkpoint to go on from, "auto" for the newest of the folder, undefined to start anew. */
+  readonly resume: string | undefined;
+  /** One int32, 1 once the run should stop; see StopFlag. */
+  readonly stop: SharedArrayBuffer;
+}
+
+/** What the trainer says while it runs. */
+export type TrainEvent =
+  | {
+    readonly kind: "start";
+    readonly device: DeviceDescription;
+    readonly peak: DevicePeak | undefined;
+    readonly parameters: number;
+    readonly plannedBytes: number;
+    readonly steps: number;
+    readonly tokensPerStep: number;
+    /** Steps already done by the checkpoint the run goes on from. */
+    readonly from: number;
+  }
+  | { readonly kind: "step"; readonly record: MetricsRecord; readonly secondsLeft: number }
+  | { readonly kind: "validating"; readonly step: number; readonly share: number }
+  | { readonly kind: "validation"; readonly step: number; readonly loss: number; readonly line: string }
+  | { readonly kind: "checkpoint"; readonly step: number; readonly path: string }
+  | { readonly kind: "sample"; readonly step: number; readonly text: string }
+  | { readonly kind: "note"; readonly text: string }
+  | {
+    readonly kind: "end";
+    readonly step: number;
+    readonly interrupted: boolean;
+    readonly valLoss: number | undefined;
+    readonly trainSeconds: number;
+  }
+  | { readonly kind: "failed"; readonly error: ThrownError };
+
+/** An error as it crosses from the worker: its class by name. */
+export interface ThrownError {
+  readonly name: string;
+  readonly message: string;
+  readonly stack: string | undefined;
+}
+
+/** The stop flag: set by the interface, read by the trainer between steps, also while no message can reach it. */
+export class StopFlag {
+  readonly #flag: Int32Array;
+
+  constructor(shared: SharedArrayBuffer) {
+    this.#flag = new Int32Array(shared);
+  }
+
+  set(): void {
+    Atomics.store(this.#flag, 0, 1);
+  }
+
+  isSet(): boolean {
+    return Atomics.load(this.#flag, 0) === 1;
+  }
+}

@@ -1,0 +1,77 @@
+// Where a run lies: which folder a command means, whether it may be started there. Creates only what a run owns.
+// Imports lib/base and @std/path.
+
+import { basename, dirname, globToRegExp, join, resolve } from "@std/path";
+import { messageOf, UserError } from "../base/errors.ts";
+
+/** The parts of a run's folder. */
+export const RUN_FILES = {
+  config: "config.json",
+  log: "log.txt",
+  metrics: "metrics.jsonl",
+  checkpoints: "checkpoints",
+} as const;
+
+/** Whether a folder holds a run: any of its own files. */
+export function holdsRun(folder: string): boolean {
+  return [RUN_FILES.config, RUN_FILES.metrics, RUN_FILES.checkpoints].some((name) =>
+    exists(join(folder, name))
+  );
+}
+
+/**
+ * The run folder that a path means: itself, or, for one of its checkpoints, the folder above `checkpoints`.
+ * UserError when there is nothing.
+ */
+export function runFolderOf(path: string): string {
+  const full = resolve(path);
+  if (!exists(full)) {
+    throw new UserError(`There is no run or checkpoint at ${path}; give a folder that training made`);
+  }
+  return basename(dirname(full)) === RUN_FILES.checkpoints ? dirname(dirname(full)) : full;
+}
+
+/** The newest folder that a pattern such as runs/sample-{date} has been expanded to, if any holds a run. */
+export function newestRun(pattern: string): string | undefined {
+  const full = resolve(pattern);
+  const parent = dirname(full);
+  if (!exists(parent) || parent.includes("{date}")) return undefined;
+  const names = globToRegExp(basename(full).replaceAll("{date}", "[0-9]*-[0-9]*"));
+  return [...Deno.readDirSync(parent)].map((entry) => entry.name).filter((name) => names.test(name)).sort()
+    .reverse()
+    .map((name) => join(parent, name)).find(holdsRun);
+}
+
+/** Makes the folder of a new run. UserError if it holds a run already or cannot be written to. */
+export function createRunFolder(folder: string): void {
+  if (holdsRun(folder)) {
+    throw new UserError(
+      `The folder ${folder} already holds a run; choose another with --out, or go on with --resume auto --out ${folder}`,
+    );
+  }
+  makeWritable(folder);
+}
+
+/** Makes sure that a run may write into its folder. UserError if not. */
+export function makeWritable(folder: string): void {
+  try {
+    Deno.mkdirSync(join(folder, RUN_FILES.checkpoints), { recursive: true });
+    const probe = join(folder, ".writable");
+    Deno.writeTextFileSync(probe, "");
+    Deno.removeSync(probe);
+  } catch (error) {
+    throw new UserError(
+      `Cannot write to the run's folder ${folder}: ${messageOf(error)}; choose another with --out`,
+    );
+  }
+}
+
+function exists(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return false;
+    throw new UserError(`Cannot look at ${path}: ${messageOf(error)}`);
+  }
+}

@@ -1,0 +1,48 @@
+// The plan of a training run, made from its sizes alone: every program of the model over one arena.
+// Imports the graph, model, optimisers and plan; opens no device.
+
+import type { DeviceKind } from "../../ffi/device.ts";
+import { accumulateGraph, type BatchShape, evaluateGraph, logitsGraph, predictGraph } from "../model/gpt.ts";
+import { type ModelConfig, parameterSpecs } from "../model/parameters.ts";
+import type { OptimConfig } from "../optim/schedule.ts";
+import { updateGraph } from "../optim/update.ts";
+import { buildPlan } from "../plan/build.ts";
+import type { Plan } from "../plan/plan.ts";
+import { activationType, planOptionsFor, type Precision } from "./devices.ts";
+
+/** What a plan depends on. */
+export interface PlanRequest {
+  readonly model: ModelConfig;
+  readonly kind: DeviceKind;
+  readonly precision: Precision;
+  /** Tokens in a sequence and sequences in a microbatch. */
+  readonly sequenceLength: number;
+  readonly deviceBatchSequences: number;
+  /** Present when the plan trains: optimiser constants, and the microbatches that make a step. */
+  readonly training?: { readonly optim: OptimConfig; readonly microbatches: number };
+  /** Whether the loss of each token can be had (program `evaluate`). */
+  readonly evaluate?: boolean;
+  /** Whether the logits after every token can be had (program `logits`). */
+  readonly logits?: boolean;
+  /** Context length in tokens for which the next token can be predicted (program `predict`). */
+  readonly predictRows?: number;
+}
+
+/** Plans the programs that the request asks for. */
+export function planRun(request: PlanRequest): Plan {
+  const { model, training, sequenceLength: T, deviceBatchSequences } = request;
+  const act = activationType(request.kind, request.precision);
+  const batch: BatchShape = { rows: T * deviceBatchSequences, T, act };
+  const rows = request.predictRows;
+  return buildPlan({
+    ...(training && {
+      accumulate: accumulateGraph(model, batch, training.microbatches),
+      update: updateGraph(parameterSpecs(model), training.optim, act),
+    }),
+    forward: [
+      ...(request.evaluate ? [evaluateGraph(model, batch)] : []),
+      ...(request.logits ? [logitsGraph(model, batch)] : []),
+      ...(rows !== undefined ? [predictGraph(model, { rows, T: rows, act })] : []),
+    ],
+  }, planOptionsFor(request.kind));
+}

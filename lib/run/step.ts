@@ -1,0 +1,67 @@
+// One training step: the microbatches' gradients, the update, and the checks that both were finite.
+// Imports lib/run, the model's input names and the optimisers' schedule.
+
+import type { Batch } from "../../data/loader.ts";
+import { INPUTS } from "../model/gpt.ts";
+import type { ParameterSpec } from "../model/parameters.ts";
+import { type OptimConfig, type ScheduleConfig, stepScalars } from "../optim/schedule.ts";
+import { UPDATE_INPUTS } from "../optim/update.ts";
+import { ACCUMULATE_FIRST, ACCUMULATE_NEXT } from "../plan/build.ts";
+import type { Executor } from "./executor.ts";
+import { firstBadParameter, firstBadTensor } from "./nonfinite.ts";
+
+/** What a step needs besides its batch. */
+export interface StepContext {
+  readonly executor: Executor;
+  readonly specs: readonly ParameterSpec[];
+  readonly optim: OptimConfig;
+  readonly schedule: ScheduleConfig;
+}
+
+/** What a step gives: the mean loss of its microbatches and the milliseconds of its parts. */
+export interface StepResult {
+  readonly loss: number;
+  readonly phaseMs: { readonly accumulate: number; readonly update: number };
+}
+
+/** A step that met a NaN or infinity: which tensor held it first, and that of which microbatch. */
+export class NonFinite extends Error {
+  override name = "NonFinite";
+
+  constructor(readonly tensor: string, readonly microbatch: number | undefined) {
+    super(tensor);
+  }
+}
+
+/** Runs step number `t` (from 0) on a batch. Throws NonFinite; the parameters are then no longer to be trusted. */
+export function runStep(context: StepContext, batch: Batch, t: number): StepResult {
+  const { executor } = context;
+  const started = performance.now();
+  let sum = 0;
+  batch.microbatches.forEach((microbatch, m) => {
+    executor.write(INPUTS.tokens, microbatch.tokens);
+    executor.write(INPUTS.targets, microbatch.targets);
+    executor.run(m === 0 ? ACCUMULATE_FIRST : ACCUMULATE_NEXT);
+    const loss = executor.read("loss")[0] ?? NaN;
+    if (!Number.isFinite(loss)) throw new NonFinite(explainLoss(context, loss), m);
+    sum += loss;
+  });
+  const accumulated = performance.now();
+  executor.write(UPDATE_INPUTS.scalars, stepScalars(context.schedule, context.optim, t));
+  executor.run("update");
+  const flags = executor.read(UPDATE_INPUTS.flags);
+  const bad = context.specs.find((_, i) => flags[i] !== 0);
+  if (bad) throw new NonFinite(`gradient of ${bad.name}`, undefined);
+  executor.refresh();
+  return {
+    loss: sum / batch.microbatches.length,
+    phaseMs: { accumulate: accumulated - started, update: performance.now() - accumulated },
+  };
+}
+
+/** Where a bad loss came from: a parameter gone bad, or the first bad tensor of the program, run again. */
+function explainLoss(context: StepContext, loss: number): string {
+  const names = context.specs.map((spec) => spec.name);
+  const parameter = firstBadParameter(context.executor, names);
+  return parameter ?? firstBadTensor(context.executor, ACCUMULATE_FIRST) ?? `loss (${loss})`;
+}

@@ -1,0 +1,256 @@
+// The training loop: batches, steps, validation, checkpoints, samples, stopping. Says everything that happens as
+// events and log lines; prints nothing. Imports lib/run, data/ and what lies below.
+
+import { DataLoader } from "../../data/loader.ts";
+import { ValidationReader } from "../../data/validation.ts";
+import { parseIsa } from "../../ffi/cpu.ts";
+import type { Device, DevicePeak } from "../../ffi/device.ts";
+import { elementCount } from "../base/shape.ts";
+import type { Config } from "../config/schema.ts";
+import { type ParameterSpec, parameterSpecs } from "../model/parameters.ts";
+import { momentumAt, rateAt } from "../optim/schedule.ts";
+import { ACCUMULATE_FIRST, ACCUMULATE_NEXT } from "../plan/build.ts";
+import { type Plan, programOf, sumOf } from "../plan/plan.ts";
+import { requireMemory } from "../plan/report.ts";
+import { CheckpointStore } from "./checkpoint_store.ts";
+import { openDevice, resolveDeviceKind } from "./devices.ts";
+import { StopFlag, type TrainEvent, type TrainRequest } from "./events.ts";
+import { Executor } from "./executor.ts";
+import { shardsOf } from "./inputs.ts";
+import type { MetricsRecord } from "./metrics.ts";
+import { availableBytes } from "./machine.ts";
+import { planRun } from "./programs.ts";
+import { contextRows, writeText } from "./sample.ts";
+import { NonFinite, runStep, type StepResult } from "./step.ts";
+import { RunLog } from "./run_log.ts";
+import { validationLoss } from "./validate.ts";
+
+type Say = (event: TrainEvent) => void;
+
+/** Trains as requested, from start to end or to an interruption; events go to `say`. Failures are thrown. */
+export async function train(request: TrainRequest, say: Say): Promise<void> {
+  const { config } = request.resolved;
+  const plan = planTraining(config);
+  requireMemory(plan, availableBytes());
+  const data = await openData(request);
+  try {
+    const device = openDevice({
+      ...config.device,
+      cpuLibrary: request.assets.cpuLibrary,
+      isa: parseIsa(request.environment.isa ?? "auto"),
+    });
+    try {
+      const executor = new Executor(plan, device);
+      try {
+        const run = new TrainingRun(request, say, data, executor);
+        await run.start();
+        await run.loop();
+      } finally {
+        executor.close();
+      }
+    } finally {
+      device.close();
+    }
+  } finally {
+    await data.loader.close();
+    data.validation.close();
+  }
+}
+
+/** The plan of a configuration: training, validation and, when samples are wanted, prediction. */
+export function planTraining(config: Config): Plan {
+  const { model, optim, data, device, run } = config;
+  return planRun({
+    model,
+    kind: resolveDeviceKind(device.kind),
+    precision: device.precision,
+    sequenceLength: data.sequenceLength,
+    deviceBatchSequences: data.deviceBatchSequences,
+    training: { optim, microbatches: data.batchSequences / data.deviceBatchSequences },
+    evaluate: true,
+    ...(run.sampleEvery > 0 && { predictRows: contextRows(data.sequenceLength) }),
+  });
+}
+
+/** The open readers of a run. */
+interface RunData {
+  readonly loader: DataLoader;
+  readonly validation: ValidationReader;
+}
+
+async function openData(request: TrainRequest): Promise<RunData> {
+  const { data, model } = request.resolved.config;
+  const train = await shardsOf(data.train, "data.train", request.assets);
+  const val = await shardsOf(data.val, "data.val", request.assets);
+  const validation = await ValidationReader.open({ ...data, shards: val, vocab: model.vocab });
+  const loader = await DataLoader.open({ ...data, shards: train, vocab: model.vocab });
+  return { loader, validation };
+}
+
+/** One run from its first step here to its last. */
+class TrainingRun {
+  readonly #config: Config;
+  readonly #request: TrainRequest;
+  readonly #say: Say;
+  readonly #data: RunData;
+  readonly #executor: Executor;
+  readonly #specs: readonly ParameterSpec[];
+  readonly #stop: StopFlag;
+  readonly #log: RunLog;
+  readonly #checkpoints: CheckpointStore;
+  readonly #stepFlops: number;
+  readonly #peak: DevicePeak | undefined;
+  /** Steps done since the beginning of the run, and the step of the newest checkpoint. */
+  #done = 0;
+  #saved = -1;
+  #valLoss: number | undefined;
+  /** Time spent in training steps here, evaluation, checkpoints and start-up excluded. */
+  #trainMs = 0;
+  #stepsHere = 0;
+
+  constructor(request: TrainRequest, say: Say, data: RunData, executor: Executor) {
+    this.#config = request.resolved.config;
+    this.#request = request;
+    this.#say = say;
+    this.#data = data;
+    this.#executor = executor;
+    this.#specs = parameterSpecs(this.#config.model);
+    this.#stop = new StopFlag(request.stop);
+    this.#log = new RunLog(request.folder, this.#config.schedule.steps);
+    this.#checkpoints = new CheckpointStore(request.folder, this.#config, executor, data.loader);
+    this.#stepFlops = stepFlops(executor.plan, this.#microbatches);
+    this.#peak = measurePeak(executor.device);
+  }
+
+  get #microbatches(): number {
+    return this.#config.data.batchSequences / this.#config.data.deviceBatchSequences;
+  }
+
+  get #tokensPerStep(): number {
+    return this.#config.data.batchSequences * this.#config.data.sequenceLength;
+  }
+
+  /** Fills parameters from the seed or a checkpoint, and opens the log. */
+  async start(): Promise<void> {
+    const { resume, resolved } = this.#request;
+    this.#done = await this.#checkpoints.start(resume, (text) => this.#say({ kind: "note", text }));
+    this.#saved = this.#done;
+    this.#log.begin(resolved, this.#done);
+    this.#say({
+      kind: "start",
+      device: this.#executor.device.describe(),
+      peak: this.#peak,
+      parameters: this.#specs.reduce((sum, spec) => sum + elementCount(spec.shape), 0),
+      plannedBytes: this.#executor.plan.plannedBytes,
+      steps: this.#config.schedule.steps,
+      tokensPerStep: this.#tokensPerStep,
+      from: this.#done,
+    });
+  }
+
+  async loop(): Promise<void> {
+    const { steps } = this.#config.schedule;
+    while (this.#done < steps && !this.#stop.isSet()) {
+      const record = await this.#step();
+      const { valEvery, checkpointEvery, sampleEvery } = this.#config.run;
+      if (this.#due(valEvery)) await this.#validate(record);
+      this.#log.step(record);
+      this.#say({ kind: "step", record, secondsLeft: this.#meanStepMs * (steps - this.#done) / 1000 });
+      if (sampleEvery > 0 && this.#done % sampleEvery === 0) this.#sample();
+      if (this.#due(checkpointEvery)) await this.#checkpoint();
+    }
+    const interrupted = this.#done < steps;
+    if (this.#saved !== this.#done) await this.#checkpoint();
+    const { step, valLoss } = { step: this.#done, valLoss: this.#valLoss };
+    this.#log.end(step, interrupted);
+    this.#say({ kind: "end", step, interrupted, valLoss, trainSeconds: this.#trainMs / 1000 });
+  }
+
+  /** Whether something done every so many steps, and at the end, is due now. */
+  #due(every: number): boolean {
+    return this.#done === this.#config.schedule.steps || (every > 0 && this.#done % every === 0);
+  }
+
+  get #meanStepMs(): number {
+    return this.#stepsHere > 0 ? this.#trainMs / this.#stepsHere : 0;
+  }
+
+  async #step(): Promise<MetricsRecord> {
+    const { optim, schedule } = this.#config;
+    const t = this.#done;
+    const started = performance.now();
+    const batch = await this.#data.loader.next();
+    const loaded = performance.now();
+    let result: StepResult;
+    try {
+      result = runStep({ executor: this.#executor, specs: this.#specs, optim, schedule }, batch, t);
+    } catch (error) {
+      if (!(error instanceof NonFinite)) throw error;
+      throw this.#checkpoints.nonFinite(error, batch, t + 1);
+    }
+    const stepMs = performance.now() - started;
+    this.#done++;
+    this.#stepsHere++;
+    this.#trainMs += stepMs;
+    return {
+      step: this.#done,
+      trainLoss: result.loss,
+      lrScale: rateAt(schedule, t),
+      momentum: momentumAt(optim, t),
+      tokensPerSecond: this.#tokensPerStep / stepMs * 1000,
+      peakShare: this.#peakShare(stepMs),
+      stepMs,
+      phaseMs: { data: loaded - started, ...result.phaseMs },
+    };
+  }
+
+  #peakShare(stepMs: number): number | null {
+    if (!this.#peak) return null;
+    const { f32FlopsPerSecond, bf16FlopsPerSecond } = this.#peak;
+    const peak = this.#config.device.precision === "bf16" ? bf16FlopsPerSecond : f32FlopsPerSecond;
+    return this.#stepFlops / (stepMs / 1000) / peak;
+  }
+
+  async #validate(record: MetricsRecord): Promise<void> {
+    const loss = await validationLoss(this.#executor, this.#data.validation, {
+      stop: () => this.#stop.isSet(),
+      progress: (share) => this.#say({ kind: "validating", step: this.#done, share }),
+    });
+    if (loss === undefined) return;
+    record.valLoss = loss;
+    this.#valLoss = loss;
+    const line = this.#log.validation(this.#done, loss, this.#trainMs, this.#stepsHere);
+    this.#say({ kind: "validation", step: this.#done, loss, line });
+  }
+
+  #sample(): void {
+    const { model, run, data } = this.#config;
+    const text = writeText(this.#executor, {
+      rows: contextRows(data.sequenceLength),
+      model,
+      prompt: "",
+      tokens: 64,
+      temperature: 0.8,
+      topK: 50,
+      seed: run.seed,
+    });
+    this.#log.line(`step:${this.#done}/${this.#config.schedule.steps} sample:${JSON.stringify(text)}`);
+    this.#say({ kind: "sample", step: this.#done, text });
+  }
+
+  async #checkpoint(): Promise<void> {
+    const path = await this.#checkpoints.save(this.#done);
+    this.#saved = this.#done;
+    this.#say({ kind: "checkpoint", step: this.#done, path });
+  }
+}
+
+/** FLOPs of a whole step: all microbatches and the update. */
+function stepFlops(plan: Plan, microbatches: number): number {
+  const flops = (name: string) => sumOf(programOf(plan, name), (step) => step.flops);
+  return flops(ACCUMULATE_FIRST) + (microbatches - 1) * flops(ACCUMULATE_NEXT) + flops("update");
+}
+
+function measurePeak(device: Device): DevicePeak | undefined {
+  return device.kind === "reference" ? undefined : device.measurePeak();
+}

