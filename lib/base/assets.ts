@@ -8,8 +8,10 @@ export interface Assets {
   readonly cpuLibrary: string;
   /** The folder with the built-in corpus as tokenised shards, `builtin:train` and `builtin:val` (data/corpus.ts). */
   readonly corpus: string;
-  /** The folder of the package that holds the built-in corpus as text; only `data sample` reads it. */
+  /** The folder of the package that holds the built-in corpus as text; `data sample` and the bench read it. */
   readonly corpusText: string;
+  /** The script that `bench --peer` runs with the user's Python. */
+  readonly peerScript: string;
 }
 
 /** The environment variables that nanogpt reads, undefined where not set. */

@@ -300,7 +300,9 @@ function parsePlace(name: string, value: unknown, damaged: Damaged): TensorPlace
   if (!isRecord(value)) throw damaged(`tensor ${name} is no object`);
   const { dtype, shape, data_offsets: offsets } = value;
   if (!isStoredType(dtype)) {
-    throw damaged(`tensor ${name} has type ${JSON.stringify(dtype)}, expected one of ${Object.keys(BYTES)}`);
+    throw damaged(
+      `tensor ${name} has type ${JSON.stringify(dtype)}, expected one of ${Object.keys(BYTES).join(", ")}`,
+    );
   }
   if (!isCounts(shape)) throw damaged(`tensor ${name} has shape ${JSON.stringify(shape)}`);
   if (!isCounts(offsets) || offsets.length !== 2) {

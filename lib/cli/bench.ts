@@ -1,10 +1,136 @@
-// nanogpt bench: placeholder until the command is written. Refuses to run. Imports lib/base only.
+// nanogpt bench: prints the machine, its measured peak and each workload's figures as they come, or one JSON object a
+// workload. The timing is lib/run/bench.ts. Imports lib/run, ffi types, options and output.
 
-import { InternalError } from "../base/errors.ts";
+import { parseIsa } from "../../ffi/cpu.ts";
+import { UserError } from "../base/errors.ts";
+import { didYouMean } from "../base/nearest.ts";
+import { formatBytes, formatCount, formatTable } from "../base/units.ts";
+import {
+  type BenchMachine,
+  type BenchResult,
+  type PeerResult,
+  runBench,
+  type Workload,
+  WORKLOADS,
+} from "../run/bench.ts";
+import type { StepGroup } from "../run/step_times.ts";
+import type { Timing } from "../run/timing.ts";
 import type { Context } from "./context.ts";
 import type { BenchOptions } from "./options.ts";
+import { err, out } from "./output.ts";
 
-/** Runs the command; returns its exit code. */
-export function bench(_options: BenchOptions, _context: Context): Promise<number> {
-  throw new InternalError("not written yet");
+/** A workload's runs begin within 15 seconds and are at most 15: with its warm-up that is under a minute. */
+const BUDGET = { ms: 15_000, mostRuns: 15 };
+
+/** Runs the workloads; returns the exit code. */
+export async function bench(options: BenchOptions, context: Context): Promise<number> {
+  const { json, byStep, peer } = options;
+  const workloads = chosenWorkloads(options.workload);
+  if (peer !== undefined && !workloads.includes("train-124m")) {
+    throw new UserError(`The peer knows the workload train-124m only, not ${options.workload}`);
+  }
+  await runBench({
+    workloads,
+    precision: precisionOf(options.precision),
+    threads: options.threads ?? 0,
+    isa: parseIsa(context.environment.isa ?? "auto"),
+    cpuLibrary: context.assets.cpuLibrary,
+    corpusText: context.assets.corpusText,
+    byStep,
+    peer: peer === undefined ? undefined : { python: peer, script: context.assets.peerScript },
+    budget: BUDGET,
+  }, {
+    machine: (machine) => (json ? err : out).write(formatMachine(machine)),
+    result: (result) => json ? out.line(JSON.stringify(result)) : out.write(formatResult(result)),
+  });
+  return 0;
+}
+
+function chosenWorkloads(name: string | undefined): readonly Workload[] {
+  if (name === undefined) return WORKLOADS;
+  const found = WORKLOADS.find((workload) => workload === name);
+  if (found) return [found];
+  throw new UserError(
+    `There is no workload ${name}${didYouMean(name, WORKLOADS)}; expected one of ${WORKLOADS.join(", ")}`,
+  );
+}
+
+function precisionOf(text: string | undefined): "fp32" | "bf16" {
+  if (text === undefined || text === "bf16" || text === "fp32") return text ?? "bf16";
+  throw new UserError(`--precision is "${text}", expected fp32 or bf16`);
+}
+
+function formatMachine({ description, peak }: BenchMachine): string {
+  const { machine, isa, threads, available, simulated } = description;
+  return [
+    `machine      ${machine}`,
+    `isa          ${isa}${simulated ? ", simulated" : ""} (available: ${available.join(", ")}), ${threads} threads`,
+    `peak         ${formatCount(peak.bf16FlopsPerSecond)}FLOP/s bf16, ${
+      formatCount(peak.f32FlopsPerSecond)
+    }FLOP/s fp32 in registers; ${formatCount(peak.bytesPerSecond)}B/s of memory; measured just now`,
+    "",
+  ].join("\n");
+}
+
+/** A workload in a few lines, the step table below them where there is one. */
+export function formatResult(result: BenchResult): string {
+  const { workload, precision, timing, tokensPerSecond, bytesPerSecond, gflops, peakShare, updateMs } = result;
+  const rates = [
+    tokensPerSecond === null ? [] : [`${formatCount(tokensPerSecond)} tokens/s`],
+    bytesPerSecond === null ? [] : [`${formatCount(bytesPerSecond)}B/s`],
+    gflops === null ? [] : [`${gflops.toFixed(0)} GFLOP/s ${precision}`],
+    peakShare === null ? [] : [`${(100 * peakShare).toFixed(1)}% of peak`],
+  ].flat();
+  const lines = [`${workload.padEnd(12)} ${formatTiming(timing)}: ${rates.join(", ")}`];
+  if (updateMs !== null && workload !== "muon-124m") {
+    lines.push(`${" ".repeat(13)}optimiser step ${formatMs(updateMs)}`);
+  }
+  if (result.peakBytes !== null) {
+    const planned = result.plannedBytes === null ? "" : `, ${formatBytes(result.plannedBytes)} of them planned`;
+    lines.push(`${" ".repeat(13)}memory ${formatBytes(result.peakBytes)} at most${planned}`);
+  }
+  if (result.peer) lines.push(...formatPeer(result.peer, result.peerRatio ?? NaN));
+  if (result.steps) lines.push(...formatSteps(result.steps, timing.runs));
+  return lines.join("\n") + "\n";
+}
+
+/** "1.23 s (1.20 to 1.30, median of 7)", or "25.1 s (one run)". */
+function formatTiming({ runs, medianMs, minMs, maxMs }: Timing): string {
+  if (runs === 1) return `${formatMs(medianMs)} (one run)`;
+  return `${formatMs(medianMs)} (${formatMs(minMs)} to ${formatMs(maxMs)}, median of ${runs})`;
+}
+
+function formatMs(ms: number): string {
+  return ms >= 1000 ? `${(ms / 1000).toPrecision(3)} s` : `${ms.toPrecision(3)} ms`;
+}
+
+function formatPeer({ description, timings }: PeerResult, ratio: number): string[] {
+  const { name, precision, tokens } = description;
+  const lines = Object.entries(timings).map(([what, timing]) => {
+    const rate = what === "update" ? "" : `: ${formatCount(tokens / timing.medianMs * 1000)} tokens/s`;
+    const label = what === "update" ? "optimiser step" : `${precision} ${what}`;
+    return `${" ".repeat(13)}${name} ${label} ${formatTiming(timing)}${rate}`;
+  });
+  return [...lines, `${" ".repeat(13)}ratio ${ratio.toFixed(2)} to its fastest`];
+}
+
+function formatSteps(steps: readonly StepGroup[], runs: number): string[] {
+  const total = steps.reduce((sum, step) => sum + step.ms, 0);
+  const lost = steps.reduce((sum, step) => sum + step.lostMs, 0);
+  const rows = steps.map((step) => [
+    step.lostMs.toFixed(1),
+    step.ms.toFixed(1),
+    `${(100 * step.ms / total).toFixed(1)}%`,
+    String(step.count),
+    step.gflops.toFixed(0),
+    step.gigabytesPerSecond.toFixed(1),
+    step.floorMs.toFixed(1),
+    `${(100 * step.floorShare).toFixed(0)}%`,
+    `${step.phase} ${step.op}`,
+    step.shapes,
+  ]);
+  const head = ["lost ms", "ms", "time", "steps", "GFLOP/s", "GB/s", "floor ms", "of floor", "op", "shapes"];
+  const title = `by step, mean of ${runs} run${runs === 1 ? "" : "s"}, optimiser step included: ` +
+    `${formatMs(total)}, of which ${formatMs(lost)} above the floor`;
+  return [title, ...formatTable([head, ...rows], [8, 9])].map((line) => `  ${line}`);
 }

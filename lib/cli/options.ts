@@ -38,6 +38,7 @@ export interface SampleOptions {
 /** nanogpt plan [config.json] */
 export interface PlanOptions extends ConfigOptions {
   readonly text: boolean;
+  readonly json: boolean;
 }
 
 /** nanogpt bench [WORKLOAD] */
@@ -45,6 +46,10 @@ export interface BenchOptions {
   readonly workload: string | undefined;
   readonly json: boolean;
   readonly byStep: boolean;
+  /** A Python with torch. */
+  readonly peer: string | undefined;
+  readonly threads: number | undefined;
+  readonly precision: string | undefined;
 }
 
 /** nanogpt check: every op, or one golden file, or (`curve`) a run against a stored loss curve. */

@@ -1,10 +1,34 @@
-// nanogpt plan: placeholder until the command is written. Refuses to run. Imports lib/base only.
+// nanogpt plan: what a configuration's training costs, before any device is touched: the numbers of the plan, whether it
+// fits into this machine's memory and, on request, the plan itself. Opens no device. Imports lib/config, plan and run.
 
-import { InternalError } from "../base/errors.ts";
-import type { Context } from "./context.ts";
+import { formatBytes } from "../base/units.ts";
+import { resolveConfig } from "../config/load.ts";
+import { formatReport, reportPlan } from "../plan/report.ts";
+import { formatPlan } from "../plan/text.ts";
+import { availableBytes } from "../run/machine.ts";
+import { planTraining } from "../run/trainer.ts";
 import type { PlanOptions } from "./options.ts";
+import { out } from "./output.ts";
 
-/** Runs the command; returns its exit code. */
-export function plan(_options: PlanOptions, _context: Context): Promise<number> {
-  throw new InternalError("not written yet");
+/** Prints the plan's numbers, as text or as one JSON object; returns the exit code, 0 also when it does not fit here. */
+export function plan(options: PlanOptions): number {
+  const { config } = resolveConfig(options);
+  const { data, device, preset } = config;
+  const found = planTraining(config);
+  const report = reportPlan(found, data.batchSequences / data.deviceBatchSequences);
+  const tokensPerStep = data.batchSequences * data.sequenceLength;
+  const available = availableBytes();
+  const fits = found.plannedBytes <= available;
+  if (options.json) {
+    const memory = { availableBytes: Number.isFinite(available) ? available : null, fits };
+    const { kind, precision } = device;
+    const text = options.text ? { text: formatPlan(found) } : {};
+    out.line(JSON.stringify({ preset, device: kind, precision, tokensPerStep, ...report, ...memory, ...text }));
+    return 0;
+  }
+  const where = `${preset}, ${device.precision}, device ${device.kind}`;
+  out.write(`plan of         ${where}\n${formatReport(report, tokensPerStep)}`);
+  out.line(`\nthis machine    ${formatBytes(available)} available: ${fits ? "fits" : "does not fit"}`);
+  if (options.text) out.write(`\n${formatPlan(found)}`);
+  return 0;
 }

@@ -90,9 +90,11 @@ function addTraining(program: Program, choose: (action: Action) => void): void {
     });
   configCommand(program, "plan", "memory, FLOPs and bytes of a configuration, before any device is touched")
     .option("--text", "print the plan itself too")
+    .option("--json", "one object")
     .action((file, options) => {
-      const request = { ...configOptions(file, options), text: options.text ?? false };
-      choose(async (context) => (await import("./plan.ts")).plan(request, context));
+      const { text = false, json = false } = options;
+      const request = { ...configOptions(file, options), text, json };
+      choose(async () => (await import("./plan.ts")).plan(request));
     });
 }
 
@@ -125,8 +127,11 @@ function addProof(program: Program, choose: (action: Action) => void): void {
     .argument("[workload]", "one workload; without, all of them")
     .option("--json", "one object a workload")
     .option("--by-step", "time of each step of the plan")
-    .action((workload, options) => {
-      const request = { workload, json: options.json ?? false, byStep: options.byStep ?? false };
+    .option("--peer <python>", "time PyTorch on train-124m too, with a Python that has it")
+    .option("--threads <n>", "threads of the device; 0: one for each core", wholeFrom(0))
+    .option("--precision <name>", "fp32 or bf16")
+    .action((workload, { json = false, byStep = false, peer, threads, precision }) => {
+      const request = { workload, json, byStep, peer, threads, precision };
       choose(async (context) => (await import("./bench.ts")).bench(request, context));
     });
   program.command("check")

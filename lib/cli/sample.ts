@@ -1,10 +1,38 @@
-// nanogpt sample: placeholder until the command is written. Refuses to run. Imports lib/base only.
+// nanogpt sample: text from a checkpoint, printed as it is drawn. Imports lib/run.
 
-import { InternalError } from "../base/errors.ts";
+import { loadModel } from "../run/load_model.ts";
+import { contextRows, writeText } from "../run/sample.ts";
 import type { Context } from "./context.ts";
+import { openModel } from "./model_command.ts";
 import type { SampleOptions } from "./options.ts";
+import { out } from "./output.ts";
 
-/** Runs the command; returns its exit code. */
-export function sample(_options: SampleOptions, _context: Context): Promise<number> {
-  throw new InternalError("not written yet");
+const DEFAULT_TOKENS = 128;
+const DEFAULT_TEMPERATURE = 0.8;
+
+/** Samples; returns the exit code. The prompt is printed first, as the beginning of the text. */
+export function sample(options: SampleOptions, context: Context): Promise<number> {
+  using opened = openModel(options.checkpoint, context);
+  const { checkpoint, device, config } = opened;
+  const { model, data, seed } = checkpoint.state.config;
+  const rows = contextRows(data.sequenceLength);
+  const precision = config?.device.precision ?? "bf16";
+  const executor = loadModel(checkpoint, device, { precision, sequenceLength: rows, predictRows: rows });
+  const prompt = options.prompt ?? "";
+  try {
+    out.write(prompt);
+    writeText(executor, {
+      rows,
+      model,
+      prompt,
+      tokens: options.tokens ?? DEFAULT_TOKENS,
+      temperature: options.temperature ?? DEFAULT_TEMPERATURE,
+      topK: options.topK,
+      seed: options.seed ?? seed,
+    }, (piece) => out.write(piece));
+    out.line("");
+    return Promise.resolve(0);
+  } finally {
+    executor.close();
+  }
 }

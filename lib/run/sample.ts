@@ -29,7 +29,11 @@ export function contextRows(sequenceLength: number): number {
 }
 
 /** Draws tokens and hands each piece of text to `write` as soon as its characters are whole. Returns all of it. */
-export function writeText(executor: Executor, request: TextRequest, write: (text: string) => void = () => {}): string {
+export function writeText(
+  executor: Executor,
+  request: TextRequest,
+  write: (text: string) => void = () => {},
+): string {
   const sampler = new Sampler(executor, request.rows, {
     temperature: request.temperature,
     topK: request.topK,

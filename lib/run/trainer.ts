@@ -44,7 +44,6 @@ export async function train(request: TrainRequest, say: Say): Promise<void> {
       try {
         const run = new TrainingRun(request, say, data, executor);
         await run.start();
-        await run.loop();
       } finally {
         executor.close();
       }
@@ -96,7 +95,6 @@ class TrainingRun {
   readonly #executor: Executor;
   readonly #specs: readonly ParameterSpec[];
   readonly #stop: StopFlag;
-  readonly #log: RunLog;
   readonly #checkpoints: CheckpointStore;
   readonly #stepFlops: number;
   readonly #peak: DevicePeak | undefined;
@@ -116,7 +114,6 @@ class TrainingRun {
     this.#executor = executor;
     this.#specs = parameterSpecs(this.#config.model);
     this.#stop = new StopFlag(request.stop);
-    this.#log = new RunLog(request.folder, this.#config.schedule.steps);
     this.#checkpoints = new CheckpointStore(request.folder, this.#config, executor, data.loader);
     this.#stepFlops = stepFlops(executor.plan, this.#microbatches);
     this.#peak = measurePeak(executor.device);
@@ -130,12 +127,17 @@ class TrainingRun {
     return this.#config.data.batchSequences * this.#config.data.sequenceLength;
   }
 
-  /** Fills parameters from the seed or a checkpoint, and opens the log. */
+  /** Fills parameters from the seed or a checkpoint, opens the log and trains to the end. */
   async start(): Promise<void> {
-    const { resume, resolved } = this.#request;
+    const { resume, resolved, folder } = this.#request;
     this.#done = await this.#checkpoints.start(resume, (text) => this.#say({ kind: "note", text }));
     this.#saved = this.#done;
-    this.#log.begin(resolved, this.#done);
+    using log = new RunLog(folder, resolved, this.#done);
+    this.#sayStart();
+    await this.#loop(log);
+  }
+
+  #sayStart(): void {
     this.#say({
       kind: "start",
       device: this.#executor.device.describe(),
@@ -148,21 +150,21 @@ class TrainingRun {
     });
   }
 
-  async loop(): Promise<void> {
+  async #loop(log: RunLog): Promise<void> {
     const { steps } = this.#config.schedule;
     while (this.#done < steps && !this.#stop.isSet()) {
       const record = await this.#step();
       const { valEvery, checkpointEvery, sampleEvery } = this.#config.run;
-      if (this.#due(valEvery)) await this.#validate(record);
-      this.#log.step(record);
+      if (this.#due(valEvery)) await this.#validate(record, log);
+      log.step(record, this.#trainMs, this.#stepsHere);
       this.#say({ kind: "step", record, secondsLeft: this.#meanStepMs * (steps - this.#done) / 1000 });
-      if (sampleEvery > 0 && this.#done % sampleEvery === 0) this.#sample();
-      if (this.#due(checkpointEvery)) await this.#checkpoint();
+      if (sampleEvery > 0 && this.#done % sampleEvery === 0) this.#sample(log);
+      if (this.#due(checkpointEvery)) this.#checkpoint();
     }
     const interrupted = this.#done < steps;
-    if (this.#saved !== this.#done) await this.#checkpoint();
+    if (this.#saved !== this.#done) this.#checkpoint();
     const { step, valLoss } = { step: this.#done, valLoss: this.#valLoss };
-    this.#log.end(step, interrupted);
+    if (interrupted) log.line(`step:${step}/${steps} interrupted`);
     this.#say({ kind: "end", step, interrupted, valLoss, trainSeconds: this.#trainMs / 1000 });
   }
 
@@ -211,7 +213,7 @@ class TrainingRun {
     return this.#stepFlops / (stepMs / 1000) / peak;
   }
 
-  async #validate(record: MetricsRecord): Promise<void> {
+  async #validate(record: MetricsRecord, log: RunLog): Promise<void> {
     const loss = await validationLoss(this.#executor, this.#data.validation, {
       stop: () => this.#stop.isSet(),
       progress: (share) => this.#say({ kind: "validating", step: this.#done, share }),
@@ -219,11 +221,11 @@ class TrainingRun {
     if (loss === undefined) return;
     record.valLoss = loss;
     this.#valLoss = loss;
-    const line = this.#log.validation(this.#done, loss, this.#trainMs, this.#stepsHere);
+    const line = log.validation(this.#done, loss, this.#trainMs, this.#stepsHere);
     this.#say({ kind: "validation", step: this.#done, loss, line });
   }
 
-  #sample(): void {
+  #sample(log: RunLog): void {
     const { model, run, data } = this.#config;
     const text = writeText(this.#executor, {
       rows: contextRows(data.sequenceLength),
@@ -234,12 +236,12 @@ class TrainingRun {
       topK: 50,
       seed: run.seed,
     });
-    this.#log.line(`step:${this.#done}/${this.#config.schedule.steps} sample:${JSON.stringify(text)}`);
+    log.line(`step:${this.#done}/${this.#config.schedule.steps} sample:${JSON.stringify(text)}`);
     this.#say({ kind: "sample", step: this.#done, text });
   }
 
-  async #checkpoint(): Promise<void> {
-    const path = await this.#checkpoints.save(this.#done);
+  #checkpoint(): void {
+    const path = this.#checkpoints.save(this.#done, (text) => this.#say({ kind: "note", text }));
     this.#saved = this.#done;
     this.#say({ kind: "checkpoint", step: this.#done, path });
   }

@@ -1,0 +1,68 @@
+# Builds and tests nanogpt on a machine with node, npm, g++ and make. Only `bootstrap` (which everything asks for) uses
+# the network, only for what the two lock files pin; afterwards everything works offline.
+#
+#   make            ./nanogpt, ready to run            make test     the whole gate; ends with "N passed, N failed"
+#   make demo       trains on real text and samples    make kernels  the shared objects alone
+#   make clean      removes what was built (not what was downloaded, nor runs/)
+
+.DEFAULT_GOAL := nanogpt
+.DELETE_ON_ERROR:
+MAKEFLAGS += --jobs=$(shell nproc) --no-print-directory
+
+# A deno on the PATH serves if it is exactly this version; else npm fetches it.
+DENO_VERSION := 2.9.6
+LOCAL_DENO := tools/deno/node_modules/@deno/linux-x64-glibc/deno
+PATH_DENO_VERSION := $(shell deno --version 2>/dev/null | sed -n 's/^deno \([^ ]*\).*/\1/p')
+ifeq ($(PATH_DENO_VERSION),$(DENO_VERSION))
+DENO := deno
+FETCHED_DENO :=
+else
+DENO := $(CURDIR)/$(LOCAL_DENO)
+FETCHED_DENO := $(LOCAL_DENO)
+endif
+
+export DENO_DIR := $(CURDIR)/.deno_dir
+export DENO_NO_UPDATE_CHECK := 1
+# Deno ignores npm's cafile: behind a company's certificate its downloads need the system's store.
+export DENO_TLS_CA_STORE ?= system,mozilla
+# Meant for other uses of deno, these would make it do something else than asked.
+unexport COMPLETE DENO_V8_FLAGS DENO_COMPAT NODE_OPTIONS
+
+include kernels/kernels.mk
+
+.PHONY: bootstrap kernels compiler corpus nanogpt demo test clean
+
+bootstrap: $(FETCHED_DENO)
+	@"$(DENO)" install --frozen --quiet
+
+# Not `npm ci --prefix`: that would also look for npm's global settings (a company's certificate) below that folder.
+$(LOCAL_DENO): tools/deno/package-lock.json
+	@command -v npm >/dev/null || { echo "Cannot fetch Deno: no npm found, nor a deno $(DENO_VERSION) on the PATH;" \
+	  "install one of them (Debian: apt install npm)" >&2; exit 1; }
+	cd tools/deno && npm ci --no-audit --no-fund --no-update-notifier --loglevel=error
+	@touch $@
+
+kernels: compiler build/libnanogpt_cpu.so
+
+compiler:
+	@command -v $(CXX) >/dev/null || { echo "Cannot build the kernels: no C++ compiler $(CXX) found;" \
+	  "install one (Debian: apt install g++)" >&2; exit 1; }
+
+corpus: build/corpus/builtin_val.bin
+
+# Both shards are written by one command, the validation shard last.
+build/corpus/builtin_val.bin: data/corpus.ts | bootstrap
+	"$(DENO)" run --quiet -A main.ts data sample
+
+# The command starts Deno from this checkout.
+nanogpt: bootstrap kernels corpus
+	@install -m 755 scripts/launch.sh nanogpt
+
+demo: nanogpt
+	@scripts/demo.sh
+
+test: nanogpt build/libnanogpt_cpu_simulated.so
+	@scripts/gate.sh "$(DENO)"
+
+clean:
+	rm -rf build coverage nanogpt

@@ -1,0 +1,222 @@
+// The training loader: fixed-size steps of sequences out of a list of shards, each step's tokens independent of how
+// they are split over microbatches and ranks. One step is read ahead while the one before it is used; the whole state
+// is the shard's number and a position. Each sequence stands alone. Refuses shards that it cannot serve a step from.
+// Imports only lib/base and this folder.
+
+import { UserError } from "../lib/base/errors.ts";
+import { checkTokens, openShard, type ShardReader } from "./shard.ts";
+
+/** Where the next step that nobody was given yet begins: token `position` of shard number `shard`. */
+export interface LoaderState {
+  shard: number;
+  position: number;
+}
+
+/** `b` sequences of T tokens in a row, and for each token the one that follows it: both int32 [b*T]. */
+export interface Microbatch {
+  tokens: Int32Array;
+  targets: Int32Array;
+}
+
+/** One rank's part of a step. The arrays are reused: they hold until the batch after it is handed out. */
+export interface Batch {
+  microbatches: Microbatch[];
+}
+
+export interface LoaderOptions {
+  /** Shard paths in the order they are served. */
+  shards: string[];
+  /** T, in tokens. */
+  sequenceLength: number;
+  /** Sequences of a step, over all ranks and microbatches. */
+  batchSequences: number;
+  /** b, sequences of a microbatch. */
+  deviceBatchSequences: number;
+  /** Tokens must be below this. */
+  vocab: number;
+  rank?: number;
+  ranks?: number;
+}
+
+/** Positions are exact in float64 and in JSON: whole and not negative. */
+const isIndex = (value: number) => Number.isSafeInteger(value) && value >= 0;
+
+/** Throws a UserError unless each of the named sizes is a whole number of at least 1. */
+export function checkSizes(sizes: Record<string, number>): void {
+  for (const [name, value] of Object.entries(sizes)) {
+    if (!isIndex(value) || value < 1) {
+      throw new UserError(`${name} must be a whole number of at least 1, not ${value}`);
+    }
+  }
+}
+
+/** Fills `into` with the [b*T] tokens from `first` on of `tokens`, and with their successors. */
+export function fillMicrobatch(into: Microbatch, tokens: Uint16Array, first: number): void {
+  const count = into.tokens.length;
+  into.tokens.set(tokens.subarray(first, first + count));
+  into.targets.set(tokens.subarray(first + 1, first + 1 + count));
+}
+
+export class DataLoader {
+  readonly #options: Required<LoaderOptions>;
+  readonly #counts: number[];
+  /** Tokens from the start of one step to the start of the next, S. */
+  readonly #stepTokens: number;
+  /** S + 1 tokens as they lie in the shard: the last target lies one past the step. */
+  readonly #raw: Uint16Array;
+  /** The step handed out and the step being read, in turn. */
+  readonly #batches: [Batch, Batch];
+  #filling: 0 | 1 = 0;
+  #next: LoaderState = { shard: 0, position: 0 };
+  #pending: Promise<void> | undefined;
+  #open: { shard: number; reader: ShardReader } | undefined;
+
+  private constructor(options: Required<LoaderOptions>, counts: number[]) {
+    this.#options = options;
+    this.#counts = counts;
+    this.#stepTokens = options.batchSequences * options.sequenceLength;
+    this.#raw = new Uint16Array(this.#stepTokens + 1);
+    this.#batches = [this.#allocate(), this.#allocate()];
+  }
+
+  /** Opens and checks every shard; UserError for a faulty shard, one shorter than a step, or sizes that do not divide. */
+  static async open(given: LoaderOptions): Promise<DataLoader> {
+    const options = { rank: 0, ranks: 1, ...given };
+    const { shards, sequenceLength, batchSequences, deviceBatchSequences, vocab, rank, ranks } = options;
+    checkSizes({
+      "data.sequenceLength": sequenceLength,
+      "data.batchSequences": batchSequences,
+      "data.deviceBatchSequences": deviceBatchSequences,
+      "model.vocab": vocab,
+      "the number of ranks": ranks,
+    });
+    if (batchSequences % (ranks * deviceBatchSequences) !== 0) {
+      throw new UserError(
+        `data.batchSequences (${batchSequences}) must be a multiple of data.deviceBatchSequences ` +
+          `(${deviceBatchSequences}) times the number of ranks (${ranks})`,
+      );
+    }
+    if (!isIndex(rank) || rank >= ranks) {
+      throw new UserError(`Rank ${rank} does not exist among ${ranks} ranks`);
+    }
+    if (shards.length === 0) throw new UserError("data.train names no shard");
+    const counts: number[] = [];
+    const stepTokens = batchSequences * sequenceLength;
+    for (const path of shards) {
+      const reader = await openShard(path);
+      reader.close();
+      if (reader.count < stepTokens + 1) {
+        throw new UserError(
+          `Shard ${path} of data.train is shorter than one step: it holds ${reader.count} tokens, one step needs ` +
+            `${stepTokens + 1} (data.batchSequences times data.sequenceLength, ${batchSequences} times ` +
+            `${sequenceLength}, and one); lower one of them or use larger shards`,
+        );
+      }
+      counts.push(reader.count);
+    }
+    return new DataLoader(options, counts);
+  }
+
+  #allocate(): Batch {
+    const { sequenceLength, batchSequences, deviceBatchSequences, ranks } = this.#options;
+    const count = deviceBatchSequences * sequenceLength;
+    return {
+      microbatches: Array.from({ length: batchSequences / (ranks * deviceBatchSequences) }, () => ({
+        tokens: new Int32Array(count),
+        targets: new Int32Array(count),
+      })),
+    };
+  }
+
+  /** The token count of each shard, in order: what a checkpoint stores to know the same data again. */
+  describeShards(): number[] {
+    return [...this.#counts];
+  }
+
+  /** Where the next unserved step begins; what was only read ahead does not count. */
+  state(): LoaderState {
+    return { ...this.#next };
+  }
+
+  /** Goes on from a stored state; UserError where these shards and sizes cannot have made it. */
+  async restore(state: LoaderState): Promise<void> {
+    const { shard, position } = state;
+    const count = this.#counts[shard];
+    const stepTokens = this.#stepTokens;
+    if (count === undefined) {
+      throw new UserError(
+        `Cannot resume at shard ${shard} of data.train: there are ${this.#counts.length} shards`,
+      );
+    }
+    if (!isIndex(position) || position % stepTokens !== 0 || position + stepTokens >= count) {
+      throw new UserError(
+        `Cannot resume at token ${position} of ${this.#options.shards[shard]}: expected a multiple of the ` +
+          `step's ${stepTokens} tokens with a whole step before the end at ${count}; data.train must be as it was`,
+      );
+    }
+    await this.#settle();
+    this.#next = { shard, position };
+  }
+
+  /**
+   * This rank's part of the next step, its tokens checked; the step after it is being read when this returns.
+   * UserError for a token at or above the vocabulary or a shard that changed, RunError when the disk fails.
+   */
+  async next(): Promise<Batch> {
+    const pending = this.#pending ?? this.#load(this.#next);
+    this.#pending = undefined;
+    await pending;
+    const batch = this.#batches[this.#filling];
+    this.#filling = this.#filling === 0 ? 1 : 0;
+    this.#next = this.#after(this.#next);
+    this.#pending = this.#load(this.#next);
+    this.#pending.catch(() => undefined); // told by the call that would hand this step out, if it comes
+    return batch;
+  }
+
+  /** Waits for a read under way and closes the shard. */
+  async close(): Promise<void> {
+    await this.#settle();
+    this.#open?.reader.close();
+    this.#open = undefined;
+  }
+
+  async #settle(): Promise<void> {
+    await this.#pending?.catch(() => undefined);
+    this.#pending = undefined;
+  }
+
+  #after({ shard, position }: LoaderState): LoaderState {
+    const moved = position + this.#stepTokens;
+    const fits = moved + this.#stepTokens < (this.#counts[shard] ?? 0);
+    return fits ? { shard, position: moved } : { shard: (shard + 1) % this.#counts.length, position: 0 };
+  }
+
+  /** Reads the step at `at` into the batch that is not handed out. The read starts before this returns. */
+  async #load(at: LoaderState): Promise<void> {
+    const { sequenceLength, deviceBatchSequences: b, ranks, rank, vocab } = this.#options;
+    const reader = this.#open?.shard === at.shard ? this.#open.reader : await this.#openShard(at.shard);
+    await reader.read(at.position, this.#raw);
+    // Every rank checks the whole step, so that all of them stop with the same message.
+    checkTokens(this.#raw, at.position, reader.path, vocab);
+    this.#batches[this.#filling].microbatches.forEach((microbatch, m) => {
+      fillMicrobatch(microbatch, this.#raw, (m * ranks + rank) * b * sequenceLength);
+    });
+  }
+
+  async #openShard(shard: number): Promise<ShardReader> {
+    this.#open?.reader.close();
+    this.#open = undefined;
+    const path = this.#options.shards[shard] ?? "";
+    const reader = await openShard(path);
+    if (reader.count !== this.#counts[shard]) {
+      reader.close();
+      throw new UserError(
+        `Shard ${path} changed during the run: it held ${this.#counts[shard]} tokens, now ${reader.count}; ` +
+          "do not change shards during a run",
+      );
+    }
+    this.#open = { shard, reader };
+    return reader;
+  }
+}

@@ -1,0 +1,51 @@
+// Cheaper exp and tanh for the inner loops of attention and of the head, where the argument's range is known.
+// NaN comes through both. The error bounds stated here are relative to the exact value.
+// May include only simd.h and the standard library.
+#pragma once
+#include "simd.h"
+
+namespace nanogpt::NANOGPT_ISA_NAMESPACE {
+
+// x held inside [low, high]; NaN comes through, as vmax and vmin give their second operand for it.
+inline vf clamp(vf x, float low, float high) { return vmin(splat(high), vmax(splat(low), x)); }
+
+// exp within 2 units in the last place on [-87, 88]; exp(-87) below and exp(88) above, NaN for NaN.
+// The reduction and polynomial of vexp; the narrower range spares the second scaling and the selects.
+inline vf exp_bounded(vf x) {
+  const vf clamped = clamp(x, -87.0f, 88.0f);
+  const vf magic = splat(12582912.0f);  // 1.5 * 2^23: adding it rounds to the nearest integer, kept in the low bits
+  const vf shifted = clamped * 1.44269504088896341f + magic;
+  const vf n = shifted - magic;
+  vf r = clamped - n * 0.693359375f;
+  r = r - n * -2.12194440e-4f;
+  vf p = splat(1.9875691500e-4f);
+  p = p * r + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * (r * r) + r + 1.0f;
+  // The low byte of `shifted` is n: moved to the exponent's place it scales p by 2^n.
+  const vf y = bits_as<vf>(bits_as<vi>(p) + (bits_as<vi>(shifted) << 23));
+  return x == x ? y : x;
+}
+
+// tanh within 8 units in the last place: the odd rational function of degree 13/6 of Eigen's ptanh, 1 beyond +-7.9.
+inline vf tanh_rational(vf x) {
+  const vf a = clamp(x, -7.90531110763549805f, 7.90531110763549805f);
+  const vf z = a * a;
+  vf p = splat(-2.76076847742355e-16f);
+  p = p * z + 2.00018790482477e-13f;
+  p = p * z + -8.60467152213735e-11f;
+  p = p * z + 5.12229709037114e-08f;
+  p = p * z + 1.48572235717979e-05f;
+  p = p * z + 6.37261928875436e-04f;
+  p = p * z + 4.89352455891786e-03f;
+  vf q = splat(1.19825839466702e-06f);
+  q = q * z + 1.18534705686654e-04f;
+  q = q * z + 2.26843463243900e-03f;
+  q = q * z + 4.89352518554385e-03f;
+  return a * p / q;
+}
+
+}  // namespace nanogpt::NANOGPT_ISA_NAMESPACE

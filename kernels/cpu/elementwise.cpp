@@ -1,0 +1,288 @@
+// Elementwise kernels of abi.h: arithmetic on vectors of activations and their gradients, memory-bound.
+// Arithmetic is float32 whatever the element type; sums are double. No kernel here knows rows or shapes.
+// May include the other headers of this directory and the standard library.
+#include "check.h"
+#include "kernels.h"
+#include "reduce.h"
+
+namespace nanogpt::NANOGPT_ISA_NAMESPACE {
+namespace {
+
+template <class Y, class F, class... X>
+void map_range(int64_t n, Y* y, F f, const X*... x) {
+  by_vectors(n, [&](int64_t i, auto lanes) { store(y + i, f(load(x + i, lanes)...), lanes); });
+}
+
+// y[i] = f(x[i]...) for vectors of float32, over the pool.
+template <class Y, class F, class... X>
+void map(Context& context, int64_t count, Y* y, F f, const X*... x) {
+  for_chunks(context, count, kChunk,
+             [=](int64_t begin, int64_t end) { map_range(end - begin, y + begin, f, (x + begin)...); });
+}
+
+// The coefficients (ca, cb) of a form of mix.
+struct Coefficients {
+  float a, b;
+};
+
+Coefficients mix_coefficients(const float* s, uint32_t form, uint32_t index) {
+  if (form == NANOGPT_MIX_PAIR) return {s[0], s[1]};
+  if (form == NANOGPT_MIX_LERP) return {1.0f - s[0], s[0]};
+  return {1.0f, s[index]};
+}
+
+void check_mix(Check& check, uint32_t size, uint32_t form, uint32_t index) {
+  check.below("form", form, "the number of forms", NANOGPT_MIX_SKIP + 1);
+  if (form == NANOGPT_MIX_PAIR) check.at_least("size", size, 2);
+  if (form == NANOGPT_MIX_SKIP) check.below("index", index, "size", size);
+}
+
+// da = ca*dy, db = cb*dy; sums = (sum(dy*a), sum(dy*b)).
+template <class T>
+void mix_grad_range(int64_t n, T* da, T* db, const T* dy, const T* a, const T* b, Coefficients c, double* sums) {
+  WideSum sum_a, sum_b;
+  by_vectors(n, [&](int64_t i, auto lanes) {
+    const vf d = load(dy + i, lanes);
+    sum_a.add_product(d, load(a + i, lanes));
+    sum_b.add_product(d, load(b + i, lanes));
+    store(da + i, c.a * d, lanes);
+    store(db + i, c.b * d, lanes);
+  });
+  sums[0] = sum_a.total();
+  sums[1] = sum_b.total();
+}
+
+template <class T>
+double dot_range(int64_t n, const T* a, const T* b) {
+  WideSum sum;
+  by_vectors(n, [&](int64_t i, auto lanes) { sum.add_product(load(a + i, lanes), load(b + i, lanes)); });
+  return sum.total();
+}
+
+double sum_range(int64_t n, const float* x) {
+  WideSum sum;
+  by_vectors(n, [&](int64_t i, auto lanes) { sum.add(load(x + i, lanes)); });
+  return sum.total();
+}
+
+// max(x, 0) that lets NaN through.
+inline vf relu(vf x) { return x < 0.0f ? vf{} : x; }
+
+}  // namespace
+
+int32_t fill(uint64_t context, uint64_t y, uint32_t count, uint32_t dtype, double value) {
+  Check check(context, "fill");
+  check.address("y", y).size("count", count).dtype("dtype", dtype);
+  if (check.failed()) return check.status();
+  const float x = static_cast<float>(value);
+  by_type(dtype, [&](auto zero) {
+    using T = decltype(zero);
+    map(check.context(), count, memory<T>(y), [=]() { return splat(x); });
+  });
+  return NANOGPT_OK;
+}
+
+int32_t cast(uint64_t context, uint64_t y, uint64_t x, uint32_t count, uint32_t dtype_y, uint32_t dtype_x) {
+  Check check(context, "cast");
+  check.address("y", y).address("x", x).size("count", count).dtype("dtype_y", dtype_y).dtype("dtype_x", dtype_x);
+  if (check.failed()) return check.status();
+  by_type(dtype_y, [&](auto zero_y) {
+    by_type(dtype_x, [&](auto zero_x) {
+      using Y = decltype(zero_y);
+      using X = decltype(zero_x);
+      map(check.context(), count, memory<Y>(y), [](vf v) { return v; }, memory<const X>(x));
+    });
+  });
+  return NANOGPT_OK;
+}
+
+int32_t add(uint64_t context, uint64_t y, uint64_t a, uint64_t b, uint32_t count, uint32_t dtype) {
+  Check check(context, "add");
+  check.address("y", y).address("a", a).address("b", b).size("count", count).dtype("dtype", dtype);
+  if (check.failed()) return check.status();
+  by_type(dtype, [&](auto zero) {
+    using T = decltype(zero);
+    map(check.context(), count, memory<T>(y), [](vf p, vf q) { return p + q; }, memory<const T>(a), memory<const T>(b));
+  });
+  return NANOGPT_OK;
+}
+
+int32_t axpby(uint64_t context, uint64_t y, uint64_t a, uint64_t b, uint32_t count, uint32_t dtype, double alpha,
+              double beta) {
+  Check check(context, "axpby");
+  check.address("y", y).address("a", a).address("b", b).size("count", count).dtype("dtype", dtype);
+  if (check.failed()) return check.status();
+  const Coefficients c{static_cast<float>(alpha), static_cast<float>(beta)};
+  by_type(dtype, [&](auto zero) {
+    using T = decltype(zero);
+    map(check.context(), count, memory<T>(y), [=](vf p, vf q) { return c.a * p + c.b * q; }, memory<const T>(a),
+        memory<const T>(b));
+  });
+  return NANOGPT_OK;
+}
+
+int32_t affine(uint64_t context, uint64_t y, uint64_t x, uint32_t count, uint32_t dtype, double alpha, double beta) {
+  Check check(context, "affine");
+  check.address("y", y).address("x", x).size("count", count).dtype("dtype", dtype);
+  if (check.failed()) return check.status();
+  const Coefficients c{static_cast<float>(alpha), static_cast<float>(beta)};
+  by_type(dtype, [&](auto zero) {
+    using T = decltype(zero);
+    map(check.context(), count, memory<T>(y), [=](vf v) { return c.a * v + c.b; }, memory<const T>(x));
+  });
+  return NANOGPT_OK;
+}
+
+int32_t scale(uint64_t context, uint64_t y, uint64_t x, uint64_t s, uint32_t count, uint32_t size, uint32_t index,
+              uint32_t dtype) {
+  Check check(context, "scale");
+  check.address("y", y).address("x", x).address("s", s).size("count", count).size("size", size);
+  check.below("index", index, "size", size).dtype("dtype", dtype);
+  if (check.failed()) return check.status();
+  const float factor = memory<const float>(s)[index];
+  by_type(dtype, [&](auto zero) {
+    using T = decltype(zero);
+    map(check.context(), count, memory<T>(y), [=](vf v) { return factor * v; }, memory<const T>(x));
+  });
+  return NANOGPT_OK;
+}
+
+int32_t scale_grad(uint64_t context, uint64_t ds, uint64_t dy, uint64_t x, uint32_t count, uint32_t size,
+                   uint32_t index, uint32_t dtype) {
+  Check check(context, "scale_grad");
+  check.address("ds", ds).address("dy", dy).address("x", x).size("count", count).size("size", size);
+  check.below("index", index, "size", size).dtype("dtype", dtype);
+  if (check.failed()) return check.status();
+  double total[1];
+  by_type(dtype, [&](auto zero) {
+    using T = decltype(zero);
+    sum_chunks<1>(check.context(), count, total, [=](int64_t begin, int64_t end, double* sums) {
+      sums[0] = dot_range(end - begin, memory<const T>(dy) + begin, memory<const T>(x) + begin);
+    });
+  });
+  float* out = memory<float>(ds);
+  for (uint32_t i = 0; i < size; i++) out[i] = 0.0f;
+  out[index] = static_cast<float>(total[0]);
+  return NANOGPT_OK;
+}
+
+int32_t mix(uint64_t context, uint64_t y, uint64_t a, uint64_t b, uint64_t s, uint32_t count, uint32_t size,
+            uint32_t form, uint32_t index, uint32_t dtype) {
+  Check check(context, "mix");
+  check.address("y", y).address("a", a).address("b", b).address("s", s).size("count", count).size("size", size);
+  check.dtype("dtype", dtype);
+  check_mix(check, size, form, index);
+  if (check.failed()) return check.status();
+  const Coefficients c = mix_coefficients(memory<const float>(s), form, index);
+  by_type(dtype, [&](auto zero) {
+    using T = decltype(zero);
+    map(check.context(), count, memory<T>(y), [=](vf p, vf q) { return c.a * p + c.b * q; }, memory<const T>(a),
+        memory<const T>(b));
+  });
+  return NANOGPT_OK;
+}
+
+int32_t mix_grad(uint64_t context, uint64_t da, uint64_t db, uint64_t ds, uint64_t dy, uint64_t a, uint64_t b,
+                 uint64_t s, uint32_t count, uint32_t size, uint32_t form, uint32_t index, uint32_t dtype) {
+  Check check(context, "mix_grad");
+  check.address("da", da).address("db", db).address("ds", ds).address("dy", dy).address("a", a).address("b", b);
+  check.address("s", s).size("count", count).size("size", size).dtype("dtype", dtype);
+  check_mix(check, size, form, index);
+  if (check.failed()) return check.status();
+  const Coefficients c = mix_coefficients(memory<const float>(s), form, index);
+  double total[2];
+  by_type(dtype, [&](auto zero) {
+    using T = decltype(zero);
+    sum_chunks<2>(check.context(), count, total, [=](int64_t begin, int64_t end, double* sums) {
+      mix_grad_range(end - begin, memory<T>(da) + begin, memory<T>(db) + begin, memory<const T>(dy) + begin,
+                     memory<const T>(a) + begin, memory<const T>(b) + begin, c, sums);
+    });
+  });
+  float* out = memory<float>(ds);
+  for (uint32_t i = 0; i < size; i++) out[i] = 0.0f;
+  if (form == NANOGPT_MIX_PAIR) {
+    out[0] = static_cast<float>(total[0]);
+    out[1] = static_cast<float>(total[1]);
+  } else if (form == NANOGPT_MIX_LERP) {
+    out[0] = static_cast<float>(total[1] - total[0]);
+  } else {
+    out[index] = static_cast<float>(total[1]);
+  }
+  return NANOGPT_OK;
+}
+
+int32_t relu_squared(uint64_t context, uint64_t y, uint64_t x, uint32_t count, uint32_t dtype) {
+  Check check(context, "relu_squared");
+  check.address("y", y).address("x", x).size("count", count).dtype("dtype", dtype);
+  if (check.failed()) return check.status();
+  by_type(dtype, [&](auto zero) {
+    using T = decltype(zero);
+    map(check.context(), count, memory<T>(y), [](vf v) { return relu(v) * relu(v); }, memory<const T>(x));
+  });
+  return NANOGPT_OK;
+}
+
+int32_t relu_squared_grad(uint64_t context, uint64_t dx, uint64_t x, uint64_t dy, uint32_t count, uint32_t dtype) {
+  Check check(context, "relu_squared_grad");
+  check.address("dx", dx).address("x", x).address("dy", dy).size("count", count).dtype("dtype", dtype);
+  if (check.failed()) return check.status();
+  by_type(dtype, [&](auto zero) {
+    using T = decltype(zero);
+    map(check.context(), count, memory<T>(dx), [](vf v, vf d) { return 2.0f * relu(v) * d; }, memory<const T>(x),
+        memory<const T>(dy));
+  });
+  return NANOGPT_OK;
+}
+
+int32_t softcap(uint64_t context, uint64_t y, uint64_t x, uint32_t count, uint32_t dtype, double cap) {
+  Check check(context, "softcap");
+  check.address("y", y).address("x", x).size("count", count).dtype("dtype", dtype).positive("cap", cap);
+  if (check.failed()) return check.status();
+  const float c = static_cast<float>(cap), inverse = static_cast<float>(1.0 / cap);
+  by_type(dtype, [&](auto zero) {
+    using T = decltype(zero);
+    map(check.context(), count, memory<T>(y), [=](vf v) { return c * vtanh(v * inverse); }, memory<const T>(x));
+  });
+  return NANOGPT_OK;
+}
+
+int32_t softcap_grad(uint64_t context, uint64_t dx, uint64_t x, uint64_t dy, uint32_t count, uint32_t dtype,
+                     double cap) {
+  Check check(context, "softcap_grad");
+  check.address("dx", dx).address("x", x).address("dy", dy).size("count", count).dtype("dtype", dtype);
+  check.positive("cap", cap);
+  if (check.failed()) return check.status();
+  const float inverse = static_cast<float>(1.0 / cap);
+  const auto grad = [=](vf v, vf d) {
+    const vf t = vtanh(v * inverse);
+    return (1.0f - t * t) * d;
+  };
+  by_type(dtype, [&](auto zero) {
+    using T = decltype(zero);
+    map(check.context(), count, memory<T>(dx), grad, memory<const T>(x), memory<const T>(dy));
+  });
+  return NANOGPT_OK;
+}
+
+int32_t mean(uint64_t context, uint64_t y, uint64_t x, uint32_t count) {
+  Check check(context, "mean");
+  check.address("y", y).address("x", x).size("count", count);
+  if (check.failed()) return check.status();
+  double total[1];
+  sum_chunks<1>(check.context(), count, total, [=](int64_t begin, int64_t end, double* sums) {
+    sums[0] = sum_range(end - begin, memory<const float>(x) + begin);
+  });
+  memory<float>(y)[0] = static_cast<float>(total[0] / count);
+  return NANOGPT_OK;
+}
+
+int32_t broadcast(uint64_t context, uint64_t y, uint64_t s, uint32_t count, double factor) {
+  Check check(context, "broadcast");
+  check.address("y", y).address("s", s).size("count", count);
+  if (check.failed()) return check.status();
+  const float value = static_cast<float>(factor * static_cast<double>(memory<const float>(s)[0]));
+  map(check.context(), count, memory<float>(y), [=]() { return splat(value); });
+  return NANOGPT_OK;
+}
+
+}  // namespace nanogpt::NANOGPT_ISA_NAMESPACE

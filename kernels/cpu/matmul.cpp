@@ -1,0 +1,61 @@
+// The ABI's matrix products: checks arguments, then runs them on the pool through gemm.h.
+// May include only gemm.h, kernels.h and the standard library.
+#include "gemm.h"
+#include "kernels.h"
+
+namespace nanogpt::NANOGPT_ISA_NAMESPACE {
+namespace {
+
+bool is_dtype(uint32_t dtype) { return dtype == NANOGPT_F32 || dtype == NANOGPT_BF16; }
+
+// The checks of both functions; `op` is the name that the error text carries.
+int32_t check(Context& context, const char* op, const Product& p, uint32_t trans_a, uint32_t trans_b) {
+  const auto size = [](int64_t x) { return static_cast<long long>(x); };
+  if (p.m == 0 || p.n == 0 || p.k == 0)
+    return context.fail(NANOGPT_INVALID, "%s takes sizes of 1 or more, found m = %lld, n = %lld, k = %lld", op, size(p.m),
+                        size(p.n), size(p.k));
+  if (p.a.data == nullptr || p.b.data == nullptr || p.c == nullptr)
+    return context.fail(NANOGPT_INVALID, "%s of [%lld,%lld] and [%lld,%lld]: expected addresses, found a null one", op,
+                        size(p.m), size(p.k), size(p.k), size(p.n));
+  if (!is_dtype(p.dtype_c) || !is_dtype(p.a.dtype) || !is_dtype(p.b.dtype))
+    return context.fail(NANOGPT_INVALID, "%s takes dtype codes 0 (float32) and 1 (bf16), found c %u, a %u, b %u", op,
+                        p.dtype_c, p.a.dtype, p.b.dtype);
+  if (trans_a > 1 || trans_b > 1)
+    return context.fail(NANOGPT_INVALID, "%s takes 0 or 1 for trans_a and trans_b, found %u and %u", op, trans_a, trans_b);
+  return NANOGPT_OK;
+}
+
+Product product_of(uint64_t c, uint64_t a, uint64_t b, uint32_t m, uint32_t n, uint32_t k, uint32_t trans_a,
+                   uint32_t trans_b, uint32_t dtype_c, uint32_t dtype_a, uint32_t dtype_b) {
+  const Operand left{reinterpret_cast<const void*>(a), trans_a ? m : k, trans_a != 0, dtype_a};
+  const Operand right{reinterpret_cast<const void*>(b), trans_b ? k : n, trans_b != 0, dtype_b};
+  return {m, n, k, left, right, reinterpret_cast<void*>(c), n, dtype_c};
+}
+
+}  // namespace
+
+int32_t matmul(uint64_t context, uint64_t c, uint64_t a, uint64_t b, uint32_t m, uint32_t n, uint32_t k, uint32_t trans_a,
+               uint32_t trans_b, uint32_t dtype_c, uint32_t dtype_a, uint32_t dtype_b, uint32_t accumulate) {
+  Context& on = context_at(context);
+  Product product = product_of(c, a, b, m, n, k, trans_a, trans_b, dtype_c, dtype_a, dtype_b);
+  if (const int32_t status = check(on, "Matmul", product, trans_a, trans_b)) return status;
+  if (accumulate > 1) return on.fail(NANOGPT_INVALID, "Matmul takes 0 or 1 for accumulate, found %u", accumulate);
+  if (accumulate == 1 && dtype_c != NANOGPT_F32)
+    return on.fail(NANOGPT_INVALID, "Matmul accumulates into float32 only, found a bf16 result of [%u,%u]", m, n);
+  product.accumulate = accumulate == 1;
+  multiply(on, product);
+  return NANOGPT_OK;
+}
+
+int32_t matmul_add(uint64_t context, uint64_t c, uint64_t a, uint64_t b, uint64_t r, uint32_t m, uint32_t n, uint32_t k,
+                   uint32_t trans_a, uint32_t trans_b, uint32_t dtype_c, uint32_t dtype_a, uint32_t dtype_b) {
+  Context& on = context_at(context);
+  Product product = product_of(c, a, b, m, n, k, trans_a, trans_b, dtype_c, dtype_a, dtype_b);
+  if (const int32_t status = check(on, "Matmul_add", product, trans_a, trans_b)) return status;
+  if (r == 0) return on.fail(NANOGPT_INVALID, "Matmul_add of [%u,%u]: expected an address for r, found null", m, n);
+  product.residual = reinterpret_cast<const void*>(r);
+  multiply(on, product);
+  return NANOGPT_OK;
+}
+
+}  // namespace nanogpt::NANOGPT_ISA_NAMESPACE

@@ -1,0 +1,149 @@
+// Rotary kernels of abi.h: the table of angles, the rotation of head rows, and RMS norm with rotation in one pass.
+// The table is made in double with libm; rotations are float32 whatever the element type, sums over a row are double.
+// A head row is two halves (a, b); rotating by the opposite angle is the rotation's inverse and its transpose.
+// May include the other headers of this directory and the standard library.
+#include "check.h"
+#include "kernels.h"
+#include "reduce.h"
+
+namespace nanogpt::NANOGPT_ISA_NAMESPACE {
+namespace {
+
+struct Shape {
+  int64_t N, T, H, D;
+};
+
+// Calls body(offset of the head row, its table row) for every head row, over the pool.
+template <class Body>
+void for_head_rows(Context& context, const Shape& shape, const float* table, const Body& body) {
+  for_chunks(context, shape.N, rows_per_chunk(shape.H * shape.D), [=](int64_t begin, int64_t end) {
+    for (int64_t n = begin; n < end; n++)
+      for (int64_t h = 0; h < shape.H; h++) body((n * shape.H + h) * shape.D, table + n % shape.T * shape.D);
+  });
+}
+
+template <class T>
+void rotate_row(T* y, const T* x, const float* angles, int64_t D, float direction) {
+  const int64_t half = D / 2;
+  by_vectors(half, [&](int64_t i, auto lanes) {
+    const vf a = load(x + i, lanes), b = load(x + half + i, lanes);
+    const vf c = load(angles + i, lanes), s = direction * load(angles + half + i, lanes);
+    store(y + i, a * c + b * s, lanes);
+    store(y + half + i, b * c - a * s, lanes);
+  });
+}
+
+template <class T>
+void norm_rotate_row(T* y, const T* x, const float* angles, int64_t D, double eps) {
+  const int64_t half = D / 2;
+  WideSum squares;
+  by_vectors(D, [&](int64_t i, auto lanes) {
+    const vf v = load(x + i, lanes);
+    squares.add_product(v, v);
+  });
+  const float r = static_cast<float>(1.0 / __builtin_sqrt(squares.total() / static_cast<double>(D) + eps));
+  by_vectors(half, [&](int64_t i, auto lanes) {
+    const vf a = r * load(x + i, lanes), b = r * load(x + half + i, lanes);
+    const vf c = load(angles + i, lanes), s = load(angles + half + i, lanes);
+    store(y + i, a * c + b * s, lanes);
+    store(y + half + i, b * c - a * s, lanes);
+  });
+}
+
+// With g = dy rotated back: dx = r*g - x * r^3 * mean(x*g). g is computed twice rather than kept.
+template <class T>
+void norm_rotate_grad_row(T* dx, const T* dy, const T* x, const float* angles, int64_t D, double eps) {
+  const int64_t half = D / 2;
+  WideSum squares, products;
+  by_vectors(half, [&](int64_t i, auto lanes) {
+    const vf a = load(dy + i, lanes), b = load(dy + half + i, lanes);
+    const vf c = load(angles + i, lanes), s = load(angles + half + i, lanes);
+    const vf xa = load(x + i, lanes), xb = load(x + half + i, lanes);
+    squares.add_product(xa, xa);
+    squares.add_product(xb, xb);
+    products.add_product(xa, a * c - b * s);
+    products.add_product(xb, b * c + a * s);
+  });
+  const double r = 1.0 / __builtin_sqrt(squares.total() / static_cast<double>(D) + eps);
+  const float for_g = static_cast<float>(r);
+  const float for_x = static_cast<float>(r * r * r * (products.total() / static_cast<double>(D)));
+  by_vectors(half, [&](int64_t i, auto lanes) {
+    const vf a = load(dy + i, lanes), b = load(dy + half + i, lanes);
+    const vf c = load(angles + i, lanes), s = load(angles + half + i, lanes);
+    const vf xa = load(x + i, lanes), xb = load(x + half + i, lanes);
+    store(dx + i, for_g * (a * c - b * s) - for_x * xa, lanes);
+    store(dx + half + i, for_g * (b * c + a * s) - for_x * xb, lanes);
+  });
+}
+
+void check_shape(Check& check, uint32_t N, uint32_t T, uint32_t H, uint32_t D, uint32_t dtype) {
+  check.size("N", N).size("T", T).size("H", H).size("D", D).multiple("N", N, "T", T).even("D", D).dtype("dtype", dtype);
+}
+
+}  // namespace
+
+int32_t rope_table(uint64_t context, uint64_t table, uint32_t T, uint32_t D, double base) {
+  Check check(context, "rope_table");
+  check.address("table", table).size("T", T).size("D", D).even("D", D).positive("base", base);
+  if (check.failed()) return check.status();
+  const int64_t width = D, half = D / 2;
+  for_chunks(check.context(), T, rows_per_chunk(width), [=](int64_t begin, int64_t end) {
+    for (int64_t j = 0; j < half; j++) {
+      const double frequency = pow(base, -2.0 * static_cast<double>(j) / static_cast<double>(width));
+      for (int64_t t = begin; t < end; t++) {
+        const double angle = static_cast<double>(t) * frequency;
+        memory<float>(table)[t * width + j] = static_cast<float>(cos(angle));
+        memory<float>(table)[t * width + half + j] = static_cast<float>(sin(angle));
+      }
+    }
+  });
+  return NANOGPT_OK;
+}
+
+int32_t rope(uint64_t context, uint64_t y, uint64_t x, uint64_t table, uint32_t N, uint32_t T, uint32_t H, uint32_t D,
+             uint32_t inverse, uint32_t dtype) {
+  Check check(context, "rope");
+  check.address("y", y).address("x", x).address("table", table).flag("inverse", inverse);
+  check_shape(check, N, T, H, D, dtype);
+  if (check.failed()) return check.status();
+  const float direction = inverse == 1 ? -1.0f : 1.0f;
+  by_type(dtype, [&](auto zero) {
+    using E = decltype(zero);
+    for_head_rows(check.context(), {N, T, H, D}, memory<const float>(table), [=](int64_t at, const float* angles) {
+      rotate_row(memory<E>(y) + at, memory<const E>(x) + at, angles, D, direction);
+    });
+  });
+  return NANOGPT_OK;
+}
+
+int32_t norm_rope(uint64_t context, uint64_t y, uint64_t x, uint64_t table, uint32_t N, uint32_t T, uint32_t H,
+                  uint32_t D, uint32_t dtype, double eps) {
+  Check check(context, "norm_rope");
+  check.address("y", y).address("x", x).address("table", table).not_negative("eps", eps);
+  check_shape(check, N, T, H, D, dtype);
+  if (check.failed()) return check.status();
+  by_type(dtype, [&](auto zero) {
+    using E = decltype(zero);
+    for_head_rows(check.context(), {N, T, H, D}, memory<const float>(table), [=](int64_t at, const float* angles) {
+      norm_rotate_row(memory<E>(y) + at, memory<const E>(x) + at, angles, D, eps);
+    });
+  });
+  return NANOGPT_OK;
+}
+
+int32_t norm_rope_grad(uint64_t context, uint64_t dx, uint64_t dy, uint64_t x, uint64_t table, uint32_t N, uint32_t T,
+                       uint32_t H, uint32_t D, uint32_t dtype, double eps) {
+  Check check(context, "norm_rope_grad");
+  check.address("dx", dx).address("dy", dy).address("x", x).address("table", table).not_negative("eps", eps);
+  check_shape(check, N, T, H, D, dtype);
+  if (check.failed()) return check.status();
+  by_type(dtype, [&](auto zero) {
+    using E = decltype(zero);
+    for_head_rows(check.context(), {N, T, H, D}, memory<const float>(table), [=](int64_t at, const float* angles) {
+      norm_rotate_grad_row(memory<E>(dx) + at, memory<const E>(dy) + at, memory<const E>(x) + at, angles, D, eps);
+    });
+  });
+  return NANOGPT_OK;
+}
+
+}  // namespace nanogpt::NANOGPT_ISA_NAMESPACE

@@ -1,0 +1,32 @@
+// Numbers as people read them: counts, rates and bytes in round units. Formats only. Importable by all; imports nothing.
+
+/** 12345678 as "12.3M", for rates and counts. */
+export function formatCount(value: number): string {
+  const units: [number, string][] = [[1e15, "P"], [1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]];
+  const unit = units.find(([size]) => value >= size);
+  return unit ? `${(value / unit[0]).toPrecision(3)}${unit[1]}` : String(Math.round(value));
+}
+
+/** 2,560,000,000 bytes as "2.38 GiB". */
+export function formatBytes(bytes: number): string {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+  let value = bytes, unit = 0;
+  while (value >= 1000 && unit < units.length - 1) {
+    value /= 1024;
+    unit++;
+  }
+  return unit === 0 ? `${value} B` : `${value.toPrecision(3)} ${units[unit]}`;
+}
+
+/** Lines of cells in columns, two spaces apart. Columns that `left` names begin at the left, the others end at the right. */
+export function formatTable(rows: readonly (readonly string[])[], left: readonly number[] = [0]): string[] {
+  const columns = Math.max(0, ...rows.map((row) => row.length));
+  const widths = Array.from(
+    { length: columns },
+    (_, c) => Math.max(...rows.map((row) => (row[c] ?? "").length)),
+  );
+  return rows.map((row) =>
+    row.map((cell, c) => left.includes(c) ? cell.padEnd(widths[c] ?? 0) : cell.padStart(widths[c] ?? 0))
+      .join("  ").trimEnd()
+  );
+}

@@ -1,0 +1,57 @@
+// What the commands on a finished model share: opening checkpoint and device, and the configuration of the run that
+// made it. Imports lib/run and lib/config.
+
+import { dirname, join } from "@std/path";
+import { parseIsa } from "../../ffi/cpu.ts";
+import type { Device } from "../../ffi/device.ts";
+import { parseConfig } from "../config/load.ts";
+import type { Config } from "../config/schema.ts";
+import { type Checkpoint, openNewest } from "../run/checkpoint.ts";
+import { openDevice } from "../run/devices.ts";
+import { RUN_FILES } from "../run/folder.ts";
+import type { Context } from "./context.ts";
+import { err } from "./output.ts";
+
+/** An opened checkpoint and the device to use it on. */
+export interface OpenedModel extends Disposable {
+  readonly checkpoint: Checkpoint;
+  readonly device: Device;
+  /** The configuration of its run, where it still lies in a run's folder. */
+  readonly config: Config | undefined;
+}
+
+/** Opens the checkpoint, or a run's newest, and the device that its run asked for (else the default). */
+export function openModel(path: string, context: Context): OpenedModel {
+  const { checkpoint, notes } = openNewest(path);
+  notes.forEach((note) => err.line(note));
+  try {
+    const config = runConfig(checkpoint.path);
+    const device = openDevice({
+      kind: "auto",
+      threads: config?.device.threads ?? 0,
+      pin: config?.device.pin ?? false,
+      cpuLibrary: context.assets.cpuLibrary,
+      isa: parseIsa(context.environment.isa ?? "auto"),
+    });
+    const close = () => {
+      device.close();
+      checkpoint.close();
+    };
+    return { checkpoint, device, config, [Symbol.dispose]: close };
+  } catch (error) {
+    checkpoint.close();
+    throw error;
+  }
+}
+
+/** The config.json two folders above a checkpoint. */
+function runConfig(checkpoint: string): Config | undefined {
+  const path = join(dirname(dirname(checkpoint)), RUN_FILES.config);
+  let text: string;
+  try {
+    text = Deno.readTextFileSync(path);
+  } catch {
+    return undefined;
+  }
+  return parseConfig(JSON.parse(text), path);
+}

@@ -1,0 +1,245 @@
+// The sample cases themselves, one list an op; samples.ts says what they are for and draws their numbers. Shapes are
+// chosen to be awkward: one element, primes, one past a tile or a vector (33, 65, 129), sequences that are no whole
+// blocks, head widths from 2 to 130, and one large enough to be cut among threads. Imports types only.
+
+import type { Shape } from "../base/shape.ts";
+import type { OpName } from "./op.ts";
+import type { Draw, Sample, SampleInput } from "./samples.ts";
+import type { Attrs } from "./node.ts";
+
+const NORMAL: Draw = { kind: "normal", scale: 1 };
+
+const act = (...shape: Shape): SampleInput => ({ shape, type: "act", draw: NORMAL });
+const real = (...shape: Shape): SampleInput => ({ shape, type: "real", draw: NORMAL });
+const ids = (count: number, below: number): SampleInput => ({
+  shape: [count],
+  type: "i32",
+  draw: { kind: "ids", below },
+});
+const drawn = (input: SampleInput, draw: Draw): SampleInput => ({ ...input, draw });
+const scaled = (input: SampleInput, scale: number) => drawn(input, { kind: "normal", scale });
+
+/** Any shape does for these. */
+const SHAPES: readonly Shape[] = [[1], [37], [33, 65], [263, 131]];
+
+/** Elementwise ops over `inputs` activations of one shape. */
+function elementwise(inputs: number, attrs: Attrs = {}): Sample[] {
+  return SHAPES.map((shape) => ({
+    inputs: Array.from({ length: inputs }, () => act(...shape)),
+    attrs,
+  }));
+}
+
+/** Rows and the width of the norm's groups. */
+const NORM_SHAPES = [[1, 1, 1], [7, 2, 2], [33, 65, 65], [77, 48, 16], [129, 130, 130], [
+  301,
+  768,
+  768,
+]] as const;
+
+function norms(inputs: number): Sample[] {
+  return NORM_SHAPES.flatMap(([rows, columns, width]) =>
+    [0.0078125, 1e-7].map((eps) => ({
+      inputs: Array.from({ length: inputs }, () => act(rows, columns)),
+      attrs: { width, eps },
+    }))
+  );
+}
+
+/** Rows N in sequences of T, H heads of width D. */
+const HEADS = [[1, 1, 1, 2], [77, 77, 3, 16], [66, 33, 2, 34], [258, 129, 1, 130], [130, 65, 5, 64]] as const;
+
+function rotations(inputs: number, attrs: (T: number, heads: number) => Attrs[]): Sample[] {
+  return HEADS.flatMap(([N, T, H, D]) =>
+    attrs(T, H).map((found) => ({
+      inputs: [...Array.from({ length: inputs }, () => act(N, H * D)), real(T, D)],
+      attrs: found,
+    }))
+  );
+}
+
+/** (m, n, k) of products; transA, transB. */
+const PRODUCTS = [
+  [1, 1, 1, 0, 1],
+  [33, 65, 17, 0, 0],
+  [129, 131, 67, 0, 1],
+  [65, 33, 129, 1, 0],
+  [47, 131, 77, 1, 1],
+  [1, 131, 64, 0, 1],
+  [130, 1, 63, 0, 0],
+  [17, 5, 1031, 1, 0],
+  [257, 129, 130, 0, 1],
+  [96, 192, 128, 0, 0],
+] as const;
+
+/** Products; `third` adds a matrix of the result's shape. Types of a, b and the result follow. */
+function products(third: boolean): Sample[] {
+  return PRODUCTS.flatMap(([m, n, k, transA, transB], i) => {
+    const a: Shape = transA ? [k, m] : [m, k];
+    const b: Shape = transB ? [n, k] : [k, n];
+    const types: ("act" | "real")[][] = [["act", "act", "act"], ["act", "act", "real"]];
+    if (i % 3 === 2) types.push(["real", "real", "real"], ["act", "real", "act"], ["real", "act", "real"]);
+    return types.map(([typeA = "act", typeB = "act", type = "act"]) => {
+      const input = (shape: Shape, of: "act" | "real") => of === "act" ? act(...shape) : real(...shape);
+      return {
+        inputs: [input(a, typeA), input(b, typeB), ...(third ? [input([m, n], type)] : [])],
+        attrs: { transA, transB, dtype: type, ...(third ? {} : { accumulate: 0 }) },
+      };
+    });
+  });
+}
+
+/** Rows N in sequences of T, H heads of width D, window. */
+const ATTENTIONS = [
+  [1, 1, 1, 2, 1],
+  [77, 77, 3, 16, 13],
+  [99, 33, 2, 34, 100],
+  [129, 129, 1, 128, 64],
+  [130, 65, 2, 130, 65],
+  [201, 201, 2, 64, 70],
+  [65, 65, 1, 2, 7],
+] as const;
+
+function attentions(gradient: boolean): Sample[] {
+  return ATTENTIONS.map(([N, T, H, D, window]) => {
+    const attrs = { T, heads: H, window };
+    const x = act(N, H * D);
+    const start: SampleInput = { shape: [N], type: "i32", draw: { kind: "starts", T, window } };
+    if (!gradient) return { inputs: [x, x, x, start], attrs };
+    const made = (output: number): Draw => ({
+      kind: "made",
+      op: "attention",
+      of: [1, 2, 3, 6],
+      attrs,
+      output,
+    });
+    const inputs = [x, x, x, x, drawn(x, made(0)), drawn(real(N, H), made(1)), start];
+    return { inputs, attrs };
+  });
+}
+
+/** Rows N, vocabulary V. */
+const LOGITS = [[1, 1], [1, 131], [77, 131], [33, 640], [5, 1031]] as const;
+
+/** Rows N, width C, vocabulary V; the fourth has more rows than the fused head holds logits of at a time. */
+const HEAD_SHAPES = [[1, 2, 3], [77, 48, 131], [129, 130, 65], [1031, 16, 131], [33, 64, 1031]] as const;
+
+function heads(gradient: boolean): Sample[] {
+  return HEAD_SHAPES.flatMap(([N, C, V]) =>
+    [30, 2].map((cap) => ({
+      // Logits of about two: some of them meet the smaller cap.
+      inputs: [
+        act(N, C),
+        scaled(act(V, C), 2 / Math.sqrt(C)),
+        ids(N, V),
+        ...(gradient ? [scaled(real(N), 1 / N)] : []),
+      ],
+      attrs: { cap, ...(gradient ? { accumulate: 0 } : {}) },
+    }))
+  );
+}
+
+const POSITIVE: Draw = { kind: "uniform", low: 0.1, high: 2 };
+/** The step's scalar buffer: rate, momentum and bias corrections between 0.5 and 1. */
+const SCALARS = drawn(real(8), { kind: "uniform", low: 0.5, high: 1 });
+/** Counters of non-finite elements; what stands in the others must stay. */
+const FLAGS = real(5);
+const ADAM = { lr: 0.008, beta1: 0.9, beta2: 0.95, eps: 1e-8 };
+const MATRICES: readonly Shape[] = [[1, 1], [40, 96], [96, 40], [64, 64], [33, 7], [1, 17], [129, 65]];
+
+/** At least one case for every op. */
+export const SAMPLES: Readonly<Record<OpName, readonly Sample[]>> = {
+  fill: [1, 37, 4099].flatMap((count) =>
+    ["act", "real"].map((dtype) => ({ inputs: [], attrs: { count, value: 0.7, dtype } }))
+  ),
+  cast: SHAPES.flatMap((shape) => [
+    { inputs: [act(...shape)], attrs: { dtype: "real" } },
+    { inputs: [real(...shape)], attrs: { dtype: "act" } },
+    { inputs: [real(...shape)], attrs: { dtype: "real" } },
+  ]),
+  add: elementwise(2),
+  axpby: elementwise(2, { alpha: -1.7, beta: 0.3 }),
+  affine: elementwise(1, { alpha: 2.5, beta: -0.6 }),
+  scale: SHAPES.flatMap((shape) => [
+    { inputs: [act(...shape), real(1)], attrs: { index: 0 } },
+    { inputs: [act(...shape), real(5)], attrs: { index: 3 } },
+  ]),
+  scaleGrad: SHAPES.flatMap((shape) => [
+    { inputs: [act(...shape), act(...shape)], attrs: { index: 0, size: 1 } },
+    { inputs: [act(...shape), act(...shape)], attrs: { index: 3, size: 5 } },
+  ]),
+  mix: SHAPES.flatMap((shape) =>
+    [[0, 0, 2], [1, 0, 1], [2, 1, 3]].map(([form = 0, index = 0, size = 1]) => ({
+      inputs: [act(...shape), act(...shape), real(size)],
+      attrs: { form, index },
+    }))
+  ),
+  mixGrad: SHAPES.flatMap((shape) =>
+    [[0, 0, 2], [1, 0, 1], [2, 1, 3]].map(([form = 0, index = 0, size = 1]) => ({
+      inputs: [act(...shape), act(...shape), act(...shape), real(size)],
+      attrs: { form, index },
+    }))
+  ),
+  reluSquared: elementwise(1),
+  reluSquaredGrad: elementwise(2),
+  softcap: [...elementwise(1, { cap: 30 }), ...elementwise(1, { cap: 0.5 })],
+  softcapGrad: [...elementwise(2, { cap: 30 }), ...elementwise(2, { cap: 0.5 })],
+  mean: [1, 77, 4099].map((count) => ({ inputs: [real(count)], attrs: {} })),
+  broadcast: [1, 77, 4099].map((count) => ({ inputs: [real(1)], attrs: { count, factor: 1 / count } })),
+  embed: [[7, 1, 5], [131, 48, 77], [257, 130, 129]].map(([V = 1, C = 1, N = 1]) => ({
+    inputs: [real(V, C), ids(N, V)],
+    attrs: { dtype: "act" },
+  })),
+  // The second has many tokens of few kinds, the third few of many.
+  embedGrad: [[7, 1, 5], [3, 48, 301], [257, 130, 129]].map(([V = 1, C = 1, N = 1]) => ({
+    inputs: [act(N, C), ids(N, V)],
+    attrs: { V, accumulate: 0 },
+  })),
+  selectRow: [[1, 1], [33, 7], [77, 130]].map(([N = 1, C = 1]) => ({
+    inputs: [act(N, C), ids(1, N)],
+    attrs: {},
+  })),
+  rmsNorm: norms(1),
+  rmsNormGrad: norms(2),
+  ropeTable: [[1, 2], [77, 16], [129, 130], [2049, 6]].map(([T = 1, D = 2]) => ({
+    inputs: [],
+    attrs: { T, D, base: 10000, dtype: "real" },
+  })),
+  rope: rotations(1, (T, heads) => [0, 1].map((inverse) => ({ T, heads, inverse }))),
+  normRope: rotations(1, (T, heads) => [{ T, heads, eps: 0.0078125 }]),
+  normRopeGrad: rotations(2, (T, heads) => [{ T, heads, eps: 0.0078125 }]),
+  matmul: products(false),
+  matmulAdd: products(true),
+  attentionStart: [[1, 1, 1], [77, 77, 13], [99, 33, 1000], [130, 65, 1]].map((
+    [N = 1, T = 1, window = 1],
+  ) => ({
+    inputs: [{ shape: [N], type: "i32", draw: { kind: "ids", below: 131, eos: 7, share: 0.1 } }],
+    attrs: { T, window, eos: 7 },
+  })),
+  attention: attentions(false),
+  attentionGrad: attentions(true),
+  crossEntropy: LOGITS.map(([N, V]) => ({ inputs: [scaled(real(N, V), 3), ids(N, V)], attrs: {} })),
+  crossEntropyGrad: LOGITS.map(([N, V]) => ({
+    inputs: [scaled(real(N, V), 3), ids(N, V), real(N)],
+    attrs: {},
+  })),
+  headLoss: heads(false),
+  headLossGrad: heads(true),
+  adam: [1, 37, 4099].map((count, index) => ({
+    inputs: [real(count), real(count), drawn(real(count), POSITIVE), FLAGS, real(count), SCALARS],
+    attrs: { ...ADAM, index },
+  })),
+  nesterov: [1, 37, 4099].map((count, index) => ({
+    inputs: [real(count), FLAGS, real(count), SCALARS],
+    attrs: { index },
+  })),
+  frobeniusNormalise: SHAPES.map((shape) => ({
+    inputs: [real(...shape)],
+    attrs: { eps: 1e-7, dtype: "act" },
+  })),
+  newtonSchulz: MATRICES.map((shape) => ({ inputs: [real(...shape)], attrs: { steps: 5, dtype: "act" } })),
+  applyUpdate: [1, 37, 4099].map((count) => ({
+    inputs: [real(count), real(count), SCALARS],
+    attrs: { factor: 0.06 },
+  })),
+};

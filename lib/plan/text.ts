@@ -1,0 +1,44 @@
+// Plans as text, one line a tensor and one line a step, stable from run to run: for people and for snapshot tests.
+// Prints everything that an executor would do, places included. Imports the graph and lib/plan only.
+
+import { formatType } from "../graph/node.ts";
+import { OPS } from "../graph/ops.ts";
+import { type Place, type Plan, type Program, type Step, tensorBytes } from "./plan.ts";
+
+/** The whole plan: lasting tensors by offset, then each program's steps in order. Offsets are bytes in the arena. */
+export function formatPlan(plan: Plan): string {
+  const lasting = [...plan.lasting.values()].sort((a, b) => a.offset - b.offset);
+  return [
+    `lasting: ${lasting.length} tensors in ${plan.lastingBytes} bytes`,
+    ...lasting.map((tensor) => `  ${tensor.kind} ${formatPlace(tensor)}, ${tensorBytes(tensor)} bytes`),
+    ...[...plan.programs.values()].flatMap(formatProgram),
+    `planned ${plan.plannedBytes} bytes, naive ${plan.naiveBytes} bytes`,
+  ].join("\n") + "\n";
+}
+
+/** A program's name and its steps, one line each. */
+export function formatProgram(program: Program): string[] {
+  return [
+    `${program.name}: ${program.steps.length} steps`,
+    ...program.steps.map((step, i) => `  ${i} ${formatStep(step)}`),
+  ];
+}
+
+/** `forward rmsNorm y bf16[64x32]@4096 = x bf16[64x32]@0; args 64 32 1 0.0078125`. */
+export function formatStep(step: Step): string {
+  const { outputs, inputs } = sides(step);
+  const args = step.args.length > 0 ? `; args ${step.args.join(" ")}` : "";
+  return `${step.phase} ${step.op} ${outputs.map(formatPlace).join(", ")} = ${
+    inputs.map(formatPlace).join(", ")
+  }${args}`;
+}
+
+/** A step's tensors by side; the inputs include scratch, and lack those that an output overwrites in place. */
+export function sides(step: Step): { outputs: readonly Place[]; inputs: readonly Place[] } {
+  const count = OPS[step.op].outputs.length;
+  return { outputs: step.tensors.slice(0, count), inputs: step.tensors.slice(count) };
+}
+
+function formatPlace(place: Place): string {
+  return `${place.name} ${formatType(place)}@${place.offset}`;
+}

@@ -1,0 +1,228 @@
+// The bench: each workload timed on the cpu device beside the machine's own measured peak, and on request beside a
+// peer's program. Decides which work a workload name means; the timing is in bench_train, bench_data and peer. Prints
+// nothing. Imports lib/run, lib/config's presets and what lies below.
+
+import type { IsaName } from "../../ffi/cpu.ts";
+import type { Device, DeviceDescription, DevicePeak } from "../../ffi/device.ts";
+import { PRESETS } from "../config/presets.ts";
+import { benchLoader, benchTokenizer, type DataFigures, type LoaderWork } from "./bench_data.ts";
+import { benchTraining, type Part, type TrainingFigures, type TrainingWork } from "./bench_train.ts";
+import { openDevice, type Precision } from "./devices.ts";
+import { Peer, type PeerDescription, type PeerRequest } from "./peer.ts";
+import { peakFlops, type StepGroup } from "./step_times.ts";
+import { type Budget, peakResidentBytes, resetPeakResident, type Timing, timingOf } from "./timing.ts";
+
+/** Names of the workloads, in the order in which they run. */
+export const WORKLOADS = ["train-124m", "sample", "muon-124m", "loader", "tokenize"] as const;
+export type Workload = typeof WORKLOADS[number];
+
+/** What to time, on what. */
+export interface BenchRequest {
+  readonly workloads: readonly Workload[];
+  readonly precision: Precision;
+  /** Threads of the device; 0: all cores. */
+  readonly threads: number;
+  readonly isa: IsaName;
+  readonly cpuLibrary: string;
+  /** Folder of the package with the built-in corpus as text. */
+  readonly corpusText: string;
+  readonly byStep: boolean;
+  /** A Python with torch and the script to run with it, for workloads that the script knows. */
+  readonly peer: Pick<PeerRequest, "python" | "script"> | undefined;
+  readonly budget: Budget;
+}
+
+/** The peer's side of a workload. */
+export interface PeerResult {
+  readonly description: PeerDescription;
+  /** Times of each of its variants and of its optimiser step. */
+  readonly timings: Readonly<Record<string, Timing>>;
+}
+
+/** One workload's figures; the first eleven are the fields of bench --json. */
+export interface BenchResult {
+  readonly workload: Workload;
+  readonly device: string;
+  readonly isa: string;
+  readonly precision: Precision;
+  /** At the median time; null for an optimiser step alone. train-124m: forward and backward alone. */
+  readonly tokensPerSecond: number | null;
+  /** Null where nothing is computed. */
+  readonly gflops: number | null;
+  /** `gflops` over the measured peak of the precision. */
+  readonly peakShare: number | null;
+  /** Median time of an optimiser step of the same model. */
+  readonly updateMs: number | null;
+  /** Most memory that the process held during the workload. */
+  readonly peakBytes: number | null;
+  /** With a peer only: its fastest variant, and ours over it. */
+  readonly peerTokensPerSecond?: number;
+  readonly peerRatio?: number;
+  readonly plannedBytes: number | null;
+  /** Bytes of text or shard; null where the work is on tokens in memory. */
+  readonly bytesPerSecond: number | null;
+  readonly timing: Timing;
+  readonly peer?: PeerResult;
+  readonly steps?: readonly StepGroup[];
+}
+
+/** The machine, told before the first workload. */
+export interface BenchMachine {
+  readonly description: DeviceDescription;
+  readonly peak: DevicePeak;
+}
+
+/** Runs the workloads one after the other; `say` hears of each when it is done. */
+export async function runBench(
+  request: BenchRequest,
+  say: { machine(machine: BenchMachine): void; result(result: BenchResult): void },
+): Promise<void> {
+  const device = openDevice({
+    kind: "cpu",
+    threads: request.threads,
+    pin: false,
+    cpuLibrary: request.cpuLibrary,
+    isa: request.isa,
+  });
+  try {
+    const machine = { description: device.describe(), peak: device.measurePeak() };
+    say.machine(machine);
+    for (const workload of request.workloads) {
+      say.result(await benchWorkload(workload, request, device, machine));
+    }
+  } finally {
+    device.close();
+  }
+}
+
+async function benchWorkload(
+  workload: Workload,
+  request: BenchRequest,
+  device: Device,
+  machine: BenchMachine,
+): Promise<BenchResult> {
+  const { description: { kind, isa }, peak } = machine;
+  const common = { workload, device: kind, isa, precision: request.precision };
+  switch (workload) {
+    case "train-124m":
+    case "sample":
+    case "muon-124m":
+      return { ...common, ...await trainingResult(workload, request, device, peak) };
+    case "loader":
+      resetPeakResident();
+      return { ...common, ...dataResult(await benchLoader(RECORD_STEPS, request.budget)) };
+    case "tokenize":
+      resetPeakResident();
+      return { ...common, ...dataResult(await benchTokenizer(request.corpusText, request.budget)) };
+    default:
+      return workload satisfies never;
+  }
+}
+
+type Figures = Omit<BenchResult, "workload" | "device" | "isa" | "precision">;
+type TrainingWorkload = "train-124m" | "sample" | "muon-124m";
+
+/** 64 MB of tokens: 64 of the record's steps. */
+const RECORD_STEPS: LoaderWork = { sequenceLength: 65536, batchSequences: 8, steps: 64 };
+
+/** The work that a name stands for. */
+export function trainingWork(workload: TrainingWorkload): TrainingWork {
+  const record = PRESETS["speedrun-2024-11-19"].values, sample = PRESETS.sample.values;
+  switch (workload) {
+    case "train-124m":
+      return workOf(record, 1024, 4, "accumulate");
+    case "muon-124m":
+      // The batch does not matter to the optimiser: a small one needs less memory.
+      return workOf(record, 64, 1, "update");
+    case "sample":
+      return workOf(sample, sample.data.sequenceLength, sample.data.batchSequences, "step");
+    default:
+      return workload satisfies never;
+  }
+}
+
+function workOf(
+  values: Pick<TrainingWork, "model" | "optim" | "schedule">,
+  sequenceLength: number,
+  sequences: number,
+  part: Part,
+): TrainingWork {
+  const { model, optim, schedule } = values;
+  return { model, optim, schedule, sequenceLength, sequences, part };
+}
+
+async function trainingResult(
+  workload: TrainingWorkload,
+  request: BenchRequest,
+  device: Device,
+  peak: DevicePeak,
+): Promise<Figures> {
+  const { precision, budget, byStep } = request;
+  const work = trainingWork(workload);
+  const options = { device, peak, precision, budget, byStep };
+  if (!request.peer || workload !== "train-124m") {
+    return trainingFigures(await benchTraining(work, options), peak, precision);
+  }
+  const { threads } = device.describe();
+  const peer = await Peer.start({ ...request.peer, precision, threads });
+  try {
+    const seconds = new Map<string, number[]>();
+    const between = async () => {
+      for (const what of [...peer.description.variants, "update"]) {
+        seconds.set(what, [...seconds.get(what) ?? [], await peer.run(what)]);
+      }
+    };
+    const found = trainingFigures(await benchTraining(work, { ...options, between }), peak, precision);
+    return { ...found, ...peerFigures(peer.description, seconds, found.tokensPerSecond) };
+  } finally {
+    await peer.close();
+  }
+}
+
+/** A training workload's fields. */
+export function trainingFigures(found: TrainingFigures, peak: DevicePeak, precision: Precision): Figures {
+  const { timing, tokens, flops, updateMs, peakBytes, plannedBytes, steps } = found;
+  const flopsPerSecond = flops / timing.medianMs * 1000;
+  return {
+    tokensPerSecond: tokens === undefined ? null : tokens / timing.medianMs * 1000,
+    gflops: flopsPerSecond / 1e9,
+    peakShare: flopsPerSecond / peakFlops(peak, precision),
+    updateMs,
+    peakBytes: peakBytes ?? null,
+    plannedBytes,
+    bytesPerSecond: null,
+    timing,
+    ...(steps && { steps }),
+  };
+}
+
+function dataResult({ timing, tokens, bytes }: DataFigures): Figures {
+  return {
+    tokensPerSecond: tokens / timing.medianMs * 1000,
+    gflops: null,
+    peakShare: null,
+    updateMs: null,
+    peakBytes: peakResidentBytes() ?? null,
+    plannedBytes: null,
+    bytesPerSecond: bytes / timing.medianMs * 1000,
+    timing,
+  };
+}
+
+/** The peer's fastest variant counts. */
+function peerFigures(
+  description: PeerDescription,
+  seconds: ReadonlyMap<string, readonly number[]>,
+  tokensPerSecond: number | null,
+): Pick<BenchResult, "peerTokensPerSecond" | "peerRatio" | "peer"> {
+  const timings = Object.fromEntries(
+    [...seconds].map(([what, times]) => [what, timingOf(times.map((time) => 1000 * time))]),
+  );
+  const fastest = Math.min(...description.variants.map((name) => timings[name]?.medianMs ?? Infinity));
+  const peerTokensPerSecond = description.tokens / fastest * 1000;
+  return {
+    peerTokensPerSecond,
+    peerRatio: (tokensPerSecond ?? NaN) / peerTokensPerSecond,
+    peer: { description, timings },
+  };
+}

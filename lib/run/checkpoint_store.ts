@@ -1,0 +1,124 @@
+// A run's checkpoints as its trainer uses them: start from one or from the seed, save, and keep the batch that broke
+// a run. Imports lib/run, data's types and @std/path.
+
+import { join } from "@std/path";
+import type { Batch, DataLoader } from "../../data/loader.ts";
+import { RunError } from "../base/errors.ts";
+import { writeSafetensors } from "../base/safetensors.ts";
+import type { Config } from "../config/schema.ts";
+import { type ParameterSpec, parameterSpecs } from "../model/parameters.ts";
+import {
+  type Checkpoint,
+  findResumable,
+  openCheckpoint,
+  restoreTensors,
+  writeCheckpoint,
+} from "./checkpoint.ts";
+import { requireSameConfig, type TrainedConfig, trainedConfigOf } from "./checkpoint_state.ts";
+import type { Executor } from "./executor.ts";
+import { initialise, optimiserTargets, parameterTargets, storedState } from "./model_state.ts";
+import type { NonFinite } from "./step.ts";
+
+/** Where the run was when the checkpoint was made, or the beginning. */
+export class CheckpointStore {
+  readonly #folder: string;
+  readonly #keep: number;
+  readonly #config: TrainedConfig;
+  readonly #executor: Executor;
+  readonly #loader: DataLoader;
+  readonly #specs: readonly ParameterSpec[];
+
+  constructor(folder: string, config: Config, executor: Executor, loader: DataLoader) {
+    this.#folder = folder;
+    this.#keep = config.run.keepCheckpoints;
+    this.#config = trainedConfigOf(config);
+    this.#executor = executor;
+    this.#loader = loader;
+    this.#specs = parameterSpecs(config.model);
+  }
+
+  /**
+   * Fills parameters, optimiser state and loader: from the checkpoint at `resume`, for "auto" from the folder's newest
+   * intact one, else from the seed. Returns the steps done; tells `note` what was passed over.
+   */
+  async start(resume: string | undefined, note: (text: string) => void): Promise<number> {
+    const checkpoint = this.#find(resume, note);
+    if (!checkpoint) {
+      initialise(this.#executor, this.#specs, this.#config.seed);
+      return 0;
+    }
+    try {
+      const { state } = checkpoint;
+      const current = { config: this.#config, shardTokens: this.#loader.describeShards() };
+      requireSameConfig(checkpoint.path, state, current);
+      restoreTensors(checkpoint.parameters, parameterTargets(this.#executor, this.#specs));
+      restoreTensors(checkpoint.optimiser, optimiserTargets(this.#executor, this.#specs));
+      this.#executor.refresh();
+      await this.#loader.restore(state.loader);
+      note(`Resuming from ${checkpoint.path}`);
+      return state.step;
+    } finally {
+      checkpoint.close();
+    }
+  }
+
+  /** Writes the checkpoint of the state after `step` updates; returns its path. */
+  save(step: number, note: (text: string) => void): string {
+    const written = writeCheckpoint(this.#folder, {
+      step,
+      loader: this.#loader.state(),
+      config: this.#config,
+      shardTokens: this.#loader.describeShards(),
+      ...storedState(this.#executor, this.#specs),
+    }, this.#keep);
+    written.notes.forEach(note);
+    return written.path;
+  }
+
+  /** The error for a step that met a NaN or infinity, after saving its tokens to look into. */
+  nonFinite(found: NonFinite, batch: Batch, step: number): RunError {
+    const path = join(this.#folder, `bad-batch-step-${String(step).padStart(6, "0")}.safetensors`);
+    const where = found.microbatch === undefined ? "" : ` of microbatch ${found.microbatch}`;
+    let saved = `its batch is saved in ${path}`;
+    try {
+      saveBatch(path, batch);
+    } catch (error) {
+      saved = `its batch could not be saved: ${error instanceof Error ? error.message : error}`;
+    }
+    return new RunError(
+      `Step ${step} met a value that is not finite: ${found.tensor}${where}; ${saved}; ` +
+        `training stopped, the checkpoints before it are intact; lower the learning rates or use --precision fp32`,
+    );
+  }
+
+  #find(resume: string | undefined, note: (text: string) => void): Checkpoint | undefined {
+    if (resume === undefined) return undefined;
+    if (resume !== "auto") return openCheckpoint(resume);
+    const { checkpoint, notes } = findResumable(this.#folder);
+    notes.forEach(note);
+    if (!checkpoint) note(`${this.#folder} holds no checkpoint to go on from; starting from the beginning`);
+    return checkpoint;
+  }
+}
+
+/** All microbatches of a step as `tokens` and `targets`, int32 (microbatches, rows). */
+function saveBatch(path: string, { microbatches }: Batch): void {
+  const rows = microbatches[0]?.tokens.length ?? 0;
+  const tensors = (["tokens", "targets"] as const).map((name) => {
+    const all = new Uint8Array(microbatches.length * rows * 4);
+    microbatches.forEach((microbatch, m) => {
+      const { buffer, byteOffset, byteLength } = microbatch[name];
+      all.set(new Uint8Array(buffer, byteOffset, byteLength), m * rows * 4);
+    });
+    return {
+      name,
+      dtype: "I32" as const,
+      shape: [microbatches.length, rows],
+      read: (offset: number, target: Uint8Array) => target.set(all.subarray(offset, offset + target.length)),
+    };
+  });
+  using file = Deno.openSync(path, { write: true, create: true, truncate: true });
+  writeSafetensors(tensors, (bytes) => {
+    for (let done = 0; done < bytes.length;) done += file.writeSync(bytes.subarray(done));
+  });
+}

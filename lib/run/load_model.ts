@@ -1,0 +1,32 @@
+// A trained model from a checkpoint, ready for forward-only programs. Imports lib/run and what lies below.
+
+import type { Device } from "../../ffi/device.ts";
+import { parameterSpecs } from "../model/parameters.ts";
+import { requireMemory } from "../plan/report.ts";
+import { type Checkpoint, restoreTensors } from "./checkpoint.ts";
+import type { Precision } from "./devices.ts";
+import { Executor } from "./executor.ts";
+import { availableBytes } from "./machine.ts";
+import { parameterTargets } from "./model_state.ts";
+import { planRun } from "./programs.ts";
+
+/** Which forward-only programs are wanted, and in sequences of what length. */
+export interface ForwardRequest {
+  readonly precision: Precision;
+  readonly sequenceLength: number;
+  /** The loss of each token (program `evaluate`). */
+  readonly evaluate?: boolean;
+  /** Context length for the next token (program `predict`). */
+  readonly predictRows?: number;
+}
+
+/** An executor with the checkpoint's parameters, and nothing for training. The caller closes it and the device. */
+export function loadModel(checkpoint: Checkpoint, device: Device, request: ForwardRequest): Executor {
+  const { model } = checkpoint.state.config;
+  const plan = planRun({ ...request, model, kind: device.kind, deviceBatchSequences: 1 });
+  requireMemory(plan, availableBytes());
+  const executor = new Executor(plan, device);
+  restoreTensors(checkpoint.parameters, parameterTargets(executor, parameterSpecs(model)));
+  executor.refresh();
+  return executor;
+}

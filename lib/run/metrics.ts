@@ -1,0 +1,195 @@
+// What a run writes down as it goes: metrics.jsonl, one JSON object a step, and log.txt, lines in the speedrun's own
+// form. JSON has no NaN and no infinities: they are written as null and read back as NaN. A half-written last line, left
+// by a killed run, is dropped on resuming and skipped on reading. Keeps no clock. Imports lib/base only.
+
+import { messageOf, RunError, UserError } from "../base/errors.ts";
+
+/** One step of training. `step` counts updates done, so the first record's is 1. */
+export interface MetricsRecord {
+  step: number;
+  /** Mean cross-entropy of the step's tokens before its update, in nats. */
+  trainLoss: number;
+  /** After the update, when taken. */
+  valLoss?: number;
+  lrScale: number;
+  momentum: number;
+  tokensPerSecond: number;
+  /** Share of the machine's measured peak; null where none is measured. */
+  peakShare: number | null;
+  stepMs: number;
+  /** Milliseconds of the step's parts. */
+  phaseMs: Readonly<Record<string, number>>;
+}
+
+/** metrics.jsonl of a run under way. */
+export class MetricsLog {
+  readonly #path: string;
+  readonly #file: Deno.FsFile;
+
+  /**
+   * Opens the file for appending, made if it is not there, after dropping the records beyond `lastStep` (0: all) and
+   * lines that are none. RunError where it cannot be written.
+   */
+  constructor(path: string, lastStep: number) {
+    this.#path = path;
+    this.#file = written(path, () => {
+      truncate(path, lastStep);
+      return Deno.openSync(path, { append: true, create: true });
+    });
+  }
+
+  /** Appends one record. RunError when the disk fails. */
+  append(record: MetricsRecord): void {
+    writeLine(this.#path, this.#file, JSON.stringify(record));
+  }
+
+  close(): void {
+    this.#file.close();
+  }
+}
+
+/** log.txt of a run under way; a resumed run goes on where it ended. */
+export class TextLog {
+  readonly #path: string;
+  readonly #file: Deno.FsFile;
+
+  /** Opens the file for appending, made if it is not there. RunError where it cannot be written. */
+  constructor(path: string) {
+    this.#path = path;
+    this.#file = written(path, () => Deno.openSync(path, { append: true, create: true }));
+  }
+
+  /** Appends a line, or several. RunError when the disk fails. */
+  line(text: string): void {
+    writeLine(this.#path, this.#file, text);
+  }
+
+  close(): void {
+    this.#file.close();
+  }
+}
+
+/** Where a run stands, for its log lines: training time excludes evaluation, checkpoints and start-up. */
+export interface LogPosition {
+  readonly step: number;
+  readonly steps: number;
+  readonly trainMs: number;
+  /** Steps that `trainMs` was measured over; a resumed run counts from where it went on. */
+  readonly timedSteps: number;
+}
+
+/** "step:125/1875 val_loss:3.9123 train_time:20069ms step_avg:160.55ms" */
+export function validationLine(position: LogPosition, loss: number): string {
+  return lossLine("val_loss", position, loss);
+}
+
+/** "step:125/1875 train_loss:3.9123 train_time:20069ms step_avg:160.55ms" */
+export function trainingLine(position: LogPosition, loss: number): string {
+  return lossLine("train_loss", position, loss);
+}
+
+function lossLine(name: string, { step, steps, trainMs, timedSteps }: LogPosition, loss: number): string {
+  const average = timedSteps > 0 ? trainMs / timedSteps : 0;
+  const time = `train_time:${trainMs.toFixed(0)}ms step_avg:${average.toFixed(2)}ms`;
+  return `step:${step}/${steps} ${name}:${loss.toFixed(4)} ${time}`;
+}
+
+/** The records of a metrics.jsonl in the order of its lines, and how many lines were none. UserError without a file. */
+export function readMetrics(path: string): { records: MetricsRecord[]; malformed: number } {
+  let text: string;
+  try {
+    text = Deno.readTextFileSync(path);
+  } catch (error) {
+    const found = error instanceof Deno.errors.NotFound ? "there is no such file" : messageOf(error);
+    throw new UserError(`Cannot read the metrics ${path}: ${found}; give the folder of a run`);
+  }
+  const lines = linesOf(text);
+  const records = lines.map(parseRecord).filter((record) => record !== undefined);
+  return { records, malformed: lines.length - records.length };
+}
+
+function linesOf(text: string): string[] {
+  return text.split("\n").filter((line) => line !== "");
+}
+
+/** Keeps the lines of records up to `lastStep`, byte for byte; other lines go. Nothing is written if none goes. */
+function truncate(path: string, lastStep: number): void {
+  let text: string;
+  try {
+    text = Deno.readTextFileSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return;
+    throw error;
+  }
+  const kept = linesOf(text).filter((line) => (parseRecord(line)?.step ?? Infinity) <= lastStep);
+  const shortened = kept.map((line) => line + "\n").join("");
+  if (shortened === text) return;
+  Deno.writeTextFileSync(`${path}.tmp`, shortened);
+  Deno.renameSync(`${path}.tmp`, path);
+}
+
+function written<T>(path: string, action: () => T): T {
+  try {
+    return action();
+  } catch (error) {
+    throw new RunError(`Cannot write ${path}: ${messageOf(error)}; make room or make the folder writable`);
+  }
+}
+
+/** One write a line, so that a reader or a crash sees a line whole or, at worst, cut at the end of the file. */
+function writeLine(path: string, file: Deno.FsFile, text: string): void {
+  const bytes = new TextEncoder().encode(text + "\n");
+  written(path, () => {
+    for (let done = 0; done < bytes.length;) done += file.writeSync(bytes.subarray(done));
+  });
+}
+
+// ---- one line of metrics.jsonl ----
+
+/** The record in a line; undefined for a line that holds none. Keys beyond a record's own are passed over. */
+function parseRecord(line: string): MetricsRecord | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch {
+    return undefined;
+  }
+  if (typeof value !== "object" || value === null) return undefined;
+  const fields: Record<string, unknown> = { ...value };
+  const { step, valLoss, peakShare, phaseMs } = fields;
+  const phases = parsePhases(phaseMs);
+  if (typeof step !== "number" || !Number.isSafeInteger(step) || step < 0 || phases === undefined) {
+    return undefined;
+  }
+  const [trainLoss, lrScale, momentum, tokensPerSecond, stepMs] = [
+    parseNumber(fields["trainLoss"]),
+    parseNumber(fields["lrScale"]),
+    parseNumber(fields["momentum"]),
+    parseNumber(fields["tokensPerSecond"]),
+    parseNumber(fields["stepMs"]),
+  ];
+  if (trainLoss === undefined || lrScale === undefined || momentum === undefined) return undefined;
+  if (tokensPerSecond === undefined || stepMs === undefined) return undefined;
+  if (peakShare !== null && typeof peakShare !== "number") return undefined;
+  const record = { step, trainLoss, lrScale, momentum, tokensPerSecond, peakShare, stepMs, phaseMs: phases };
+  if (valLoss === undefined) return record;
+  const validation = parseNumber(valLoss);
+  return validation === undefined ? undefined : { ...record, valLoss: validation };
+}
+
+/** A number as it was written: null stands for one that JSON has no word for. */
+function parseNumber(value: unknown): number | undefined {
+  if (value === null) return NaN;
+  return typeof value === "number" ? value : undefined;
+}
+
+function parsePhases(value: unknown): Record<string, number> | undefined {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
+  const phases: Record<string, number> = {};
+  for (const [name, ms] of Object.entries(value)) {
+    const number = parseNumber(ms);
+    if (number === undefined) return undefined;
+    phases[name] = number;
+  }
+  return phases;
+}

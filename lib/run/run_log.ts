@@ -1,0 +1,76 @@
+// The files a run writes as it goes: config.json at its start, then log.txt and metrics.jsonl. Imports lib/run and
+// lib/config.
+
+import { join } from "@std/path";
+import { messageOf, RunError } from "../base/errors.ts";
+import { VERSION } from "../base/version.ts";
+import { configText, type ResolvedConfig } from "../config/load.ts";
+import { RUN_FILES } from "./folder.ts";
+import {
+  type LogPosition,
+  MetricsLog,
+  type MetricsRecord,
+  TextLog,
+  trainingLine,
+  validationLine,
+} from "./metrics.ts";
+
+/** The open log files of a run. */
+export class RunLog implements Disposable {
+  readonly #steps: number;
+  readonly #text: TextLog;
+  readonly #metrics: MetricsLog;
+
+  /**
+   * Writes config.json and opens the logs for a run that goes on after `done` steps (0: starts). Metrics beyond that
+   * step are dropped. RunError when the disk fails.
+   */
+  constructor(folder: string, resolved: ResolvedConfig, done: number) {
+    this.#steps = resolved.config.schedule.steps;
+    writeWhole(join(folder, RUN_FILES.config), configText(resolved));
+    this.#metrics = new MetricsLog(join(folder, RUN_FILES.metrics), done);
+    this.#text = new TextLog(join(folder, RUN_FILES.log));
+    const { preset, device } = resolved.config;
+    this.#text.line(
+      `nanogpt ${VERSION} preset:${preset} precision:${device.precision} from step:${done}/${this.#steps} ` +
+        `(train_time leaves out start-up, validation, samples and checkpoints)`,
+    );
+  }
+
+  /** A step, with its validation if there was one. */
+  step(record: MetricsRecord, trainMs: number, timedSteps: number): void {
+    this.#metrics.append(record);
+    this.#text.line(trainingLine(this.#position(record.step, trainMs, timedSteps), record.trainLoss));
+  }
+
+  /** A validation; returns its line. */
+  validation(step: number, loss: number, trainMs: number, timedSteps: number): string {
+    const line = validationLine(this.#position(step, trainMs, timedSteps), loss);
+    this.#text.line(line);
+    return line;
+  }
+
+  /** Anything else worth keeping. */
+  line(text: string): void {
+    this.#text.line(text);
+  }
+
+  [Symbol.dispose](): void {
+    this.#metrics.close();
+    this.#text.close();
+  }
+
+  #position(step: number, trainMs: number, timedSteps: number): LogPosition {
+    return { step, steps: this.#steps, trainMs, timedSteps };
+  }
+}
+
+/** Writes a small file so that under its name it is always whole. */
+function writeWhole(path: string, text: string): void {
+  try {
+    Deno.writeTextFileSync(`${path}.tmp`, text);
+    Deno.renameSync(`${path}.tmp`, path);
+  } catch (error) {
+    throw new RunError(`Cannot write ${path}: ${messageOf(error)}; make room or make the folder writable`);
+  }
+}
