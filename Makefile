@@ -12,7 +12,7 @@ MAKEFLAGS += --jobs=$(shell nproc) --no-print-directory
 # A deno on the PATH serves if it is exactly this version; else npm fetches it.
 DENO_VERSION := 2.9.6
 LOCAL_DENO := tools/deno/node_modules/@deno/linux-x64-glibc/deno
-PATH_DENO_VERSION := $(shell deno --version 2>/dev/null | sed -n 's/^deno \([^ ]*\).*/\1/p')
+PATH_DENO_VERSION := $(shell env -u COMPLETE -u DENO_V8_FLAGS deno --version 2>/dev/null | sed -n 's/^deno \([^ ]*\).*/\1/p')
 ifeq ($(PATH_DENO_VERSION),$(DENO_VERSION))
 DENO := deno
 FETCHED_DENO :=

@@ -13,6 +13,7 @@
 //
 // Letters: N tokens (rows) in the microbatch, T tokens in a sequence (N is a multiple of T), C model width, H heads,
 // D = C/H head width (even), V vocabulary. `act` is the activation type, given as `dtype`: one of the codes below.
+// Every cap and base is finite and above 0, every eps finite and not below 0.
 #ifndef NANOGPT_ABI_H
 #define NANOGPT_ABI_H
 #include <stdint.h>
@@ -117,6 +118,7 @@ int32_t nanogpt_broadcast(uint64_t context, uint64_t y, uint64_t s, uint32_t cou
 // y[n] = table[tokens[n]]. y: act[N,C]; table: float32[V,C]; tokens: int32[N]. A token outside 0..V-1 is an error.
 int32_t nanogpt_embed(uint64_t context, uint64_t y, uint64_t table, uint64_t tokens, uint32_t N, uint32_t C, uint32_t V, uint32_t dtype);
 // dtable[v] = sum over n with tokens[n] = v of dy[n], in token order; accumulate 1 adds to dtable. dtable: float32[V,C].
+// N + V at most 6291456.
 int32_t nanogpt_embed_grad(uint64_t context, uint64_t dtable, uint64_t dy, uint64_t tokens, uint32_t N, uint32_t C, uint32_t V, uint32_t accumulate, uint32_t dtype);
 // y[0] = x[index[0]]. y: act[1,C]; x: act[N,C]; index: int32[1], 0 <= index < N.
 int32_t nanogpt_select_row(uint64_t context, uint64_t y, uint64_t x, uint64_t index, uint32_t N, uint32_t C, uint32_t dtype);
@@ -149,7 +151,7 @@ int32_t nanogpt_matmul_add(uint64_t context, uint64_t c, uint64_t a, uint64_t b,
 // before it in its sequence, and n - window + 1. start, tokens: int32[N].
 int32_t nanogpt_attention_start(uint64_t context, uint64_t start, uint64_t tokens, uint32_t N, uint32_t T, uint32_t window, uint32_t eos);
 // y[n,h] = sum over s in start[n]..n of softmax_s(q[n,h].k[s,h]/sqrt(D)) v[s,h]; lse[n,h] = log of the sum of exponentials.
-// y, q, k, v: act[N,H,D]; lse: float32[N,H].
+// y, q, k, v: act[N,H,D]; lse: float32[N,H]. D at most 256; start never moves back within a sequence.
 int32_t nanogpt_attention(uint64_t context, uint64_t y, uint64_t lse, uint64_t q, uint64_t k, uint64_t v, uint64_t start, uint32_t N, uint32_t T, uint32_t H, uint32_t D, uint32_t dtype);
 // Gradients from the saved lse, probabilities recomputed. workspace: at least N*H*4 bytes.
 int32_t nanogpt_attention_grad(uint64_t context, uint64_t dq, uint64_t dk, uint64_t dv, uint64_t dy, uint64_t q, uint64_t k, uint64_t v, uint64_t y, uint64_t lse, uint64_t start, uint64_t workspace, uint32_t N, uint32_t T, uint32_t H, uint32_t D, uint32_t dtype);

@@ -101,13 +101,15 @@ inline void store_row(const AttentionShape& shape, void* base, int64_t row, int6
 inline int32_t check_attention(Check& check, const AttentionShape& s) {
   check.size("N", static_cast<uint32_t>(s.N)).size("T", static_cast<uint32_t>(s.T)).size("H", static_cast<uint32_t>(s.H));
   check.size("D", static_cast<uint32_t>(s.D)).even("D", static_cast<uint32_t>(s.D)).dtype("dtype", s.dtype);
-  check.below("D", static_cast<uint32_t>(s.D), "the widest head plus one,", kMaxHeadWidth + 1);
   check.multiple("N", static_cast<uint32_t>(s.N), "T", static_cast<uint32_t>(s.T));
+  if (!check.failed() && s.D > kMaxHeadWidth)
+    return check.context().fail(NANOGPT_INVALID, "Kernel attention: expected D of at most %u, found %ld", kMaxHeadWidth, s.D);
   for (int64_t n = 0; n < s.N && !check.failed(); n++) {
     const int64_t least = n % s.T == 0 ? n : s.start[n - 1];
     if (s.start[n] < least || s.start[n] > n)
-      return check.context().fail(NANOGPT_INVALID, "Kernel attention: expected start[%ld] in %ld..%ld, as attention_start gives it, found %d",
-                                  n, least, n, s.start[n]);
+      return check.context().fail(NANOGPT_INVALID,
+                                  "Kernel attention: expected start[%ld] in %ld..%ld, as attention_start gives it, found %d", n,
+                                  least, n, s.start[n]);
   }
   return check.status();
 }

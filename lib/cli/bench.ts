@@ -19,8 +19,8 @@ import type { Context } from "./context.ts";
 import type { BenchOptions } from "./options.ts";
 import { err, out } from "./output.ts";
 
-/** A workload's runs begin within 15 seconds and are at most 15: with its warm-up that is under a minute. */
-const BUDGET = { ms: 15_000, mostRuns: 15 };
+/** A workload's runs begin within 12 seconds and are at most 9: with its warm-up that is under a minute. */
+const BUDGET = { ms: 12_000, mostRuns: 9 };
 
 /** Runs the workloads; returns the exit code. */
 export async function bench(options: BenchOptions, context: Context): Promise<number> {

@@ -11,23 +11,7 @@ export function formatDuration(seconds: number): string {
   return shown.map((part, i) => i === 0 ? String(part) : String(part).padStart(2, "0")).join(":");
 }
 
-/** 12345678 as "12.3M", for rates and counts. */
-export function formatCount(value: number): string {
-  const units: [number, string][] = [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]];
-  const unit = units.find(([size]) => value >= size);
-  return unit ? `${(value / unit[0]).toPrecision(3)}${unit[1]}` : String(Math.round(value));
-}
-
-/** 2,560,000,000 bytes as "2.38 GiB". */
-export function formatBytes(bytes: number): string {
-  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
-  let value = bytes, unit = 0;
-  while (value >= 1024 && unit < units.length - 1) {
-    value /= 1024;
-    unit++;
-  }
-  return unit === 0 ? `${value} B` : `${value.toPrecision(3)} ${units[unit]}`;
-}
+export { formatBytes, formatCount } from "../base/units.ts";
 
 /** "[######----]" of `width` characters between the brackets. */
 export function formatBar(share: number, width: number): string {

@@ -15,6 +15,9 @@ export interface BrokenRule {
   readonly expected: string;
 }
 
+/** The widest head that the attention kernels take (kernels/abi.h). */
+const WIDEST_HEAD = 256;
+
 /** Kernels count the rows of a microbatch in 32 bits. */
 const MOST_MICROBATCH_TOKENS = 2 ** 31 - 1;
 
@@ -28,6 +31,12 @@ const RULES: readonly Rule[] = [
     keys: ["model.dim", "model.heads"],
     holds: (dim, heads) => dim % heads !== 0 || (dim / heads) % 2 === 0,
     expected: (heads) => `an even head width: dim / heads, with model.heads ${heads}, a multiple of 2`,
+  },
+  {
+    keys: ["model.heads", "model.dim"],
+    holds: (heads, dim) => dim / heads <= WIDEST_HEAD,
+    expected: (dim) =>
+      `heads at most ${WIDEST_HEAD} wide: at least ${Math.ceil(dim / WIDEST_HEAD)} with model.dim ${dim}`,
   },
   {
     keys: ["model.eos", "model.vocab"],

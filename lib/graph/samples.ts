@@ -117,12 +117,14 @@ function units(stream: RandomStream, count: number): Float64Array {
   return Float64Array.from(words, toUnit);
 }
 
-/** Normal numbers by Box-Muller, each from two words of its own. */
+/** Normal numbers with mean 0 and standard deviation `scale`, by Box-Muller on pairs. */
 export function drawNormal(stream: RandomStream, count: number, scale = 1): Float64Array {
-  const u = units(stream, 2 * count);
+  const u = units(stream, count + count % 2);
   return Float64Array.from({ length: count }, (_, i) => {
-    const radius = Math.sqrt(-2 * Math.log(u[2 * i] ?? NaN));
-    return scale * radius * Math.cos(2 * Math.PI * (u[2 * i + 1] ?? NaN));
+    const pair = i - i % 2;
+    const radius = scale * Math.sqrt(-2 * Math.log(u[pair] ?? NaN));
+    const angle = 2 * Math.PI * (u[pair + 1] ?? NaN);
+    return radius * (i === pair ? Math.cos(angle) : Math.sin(angle));
   });
 }
 

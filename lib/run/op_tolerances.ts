@@ -157,7 +157,7 @@ export const OP_TOLERANCES: Readonly<Record<OpName, Row>> = {
     reason:
       "probabilities as in attention, then sums of at most N; bf16: both factors of each product rounded",
     inside: (c) => 64 + headWidth({ ...c, inputs: c.inputs.slice(1) }) + at(at(c.inputs, 0).shape, 0),
-    insideBf16: 3,
+    insideBf16: 4,
   },
   crossEntropy: {
     reason: "exponentials and a logarithm of float32 logits",
@@ -176,10 +176,11 @@ export const OP_TOLERANCES: Readonly<Record<OpName, Row>> = {
     size: (w) => 2 + largest(at(w.expected, 0)),
   },
   headLossGrad: {
-    reason: "logits of C terms, sums of V (dx) and N (dw); bf16: logits and their gradients rounded",
+    reason:
+      "logits of C terms, sums of V (dx) and N (dw); bf16: logits of up to about 8 rounded, which makes probabilities off by 8 roundings",
     inside: (c) =>
       64 + elementCount(at(c.inputs, 0).shape.slice(1)) + elementCount(at(c.inputs, 0).shape.slice(0, 1)),
-    insideBf16: 3,
+    insideBf16: 8,
     size: (w, output) => output === 0 ? 2 + largest(at(w.expected, 0)) : rms(at(w.expected, output)),
   },
   adam: { reason: "a few float32 roundings; the step is at most about the rate", inside: few },

@@ -137,7 +137,7 @@ class LineReader {
   }
 
   async #readInTime(): Promise<ReadableStreamReadResult<string>> {
-    let timer: number | undefined;
+    let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise<never>((_, fail) => {
       timer = setTimeout(() => fail(new RunError("It gave no answer in time")), MOST_WAIT_MS);
     });

@@ -14,15 +14,13 @@ import {
   writeSafetensors,
 } from "../../lib/base/safetensors.ts";
 
-function inFolder(test: (folder: string) => void): () => void {
-  return () => {
-    const folder = Deno.makeTempDirSync({ prefix: "safetensors_" });
-    try {
-      test(folder);
-    } finally {
-      Deno.removeSync(folder, { recursive: true });
-    }
-  };
+function inFolder(test: (folder: string) => void): void {
+  const folder = Deno.makeTempDirSync({ prefix: "safetensors_" });
+  try {
+    test(folder);
+  } finally {
+    Deno.removeSync(folder, { recursive: true });
+  }
 }
 
 function bytesOf(array: RawTensor): Uint8Array {
@@ -68,8 +66,7 @@ const EVERY_TYPE = [
   tensor('größe "q"', "U16", [1], Uint16Array.of(9)),
 ];
 
-Deno.test(
-  "writeSafetensors() and openSafetensors() give every type back, in order, with metadata",
+Deno.test("writeSafetensors() and openSafetensors() give every type back, in order, with metadata", () =>
   inFolder((folder) => {
     const path = join(folder, "all.safetensors");
     Deno.writeFileSync(path, file(EVERY_TYPE, { note: "ünïcode\n", step: "12" }));
@@ -96,8 +93,7 @@ Deno.test(
     assertEquals(part, bytesOf(Float32Array.of(1, 2, 3, -4)).slice(7, 12));
     assertThrows(() => opened.readInto("floats", 20, part), InternalError);
     assertThrows(() => opened.read("absent"), UserError, "no tensor absent");
-  }),
-);
+  }));
 
 Deno.test("writeSafetensors() writes the format's bytes", () => {
   const header = '{"__metadata__":{"k":"v"},"2":{"dtype":"I32","shape":[1],"data_offsets":[0,4]},' +
@@ -132,14 +128,12 @@ Deno.test("encodeHeader() refuses a name twice", () => {
   assertEquals(storedBytes({ ...one, shape: [] }), 4);
 });
 
-Deno.test(
-  "openSafetensors() refuses what is no regular file",
+Deno.test("openSafetensors() refuses what is no regular file", () =>
   inFolder((folder) => {
     assertThrows(() => openSafetensors(join(folder, "absent")), UserError, "does not exist");
     assertThrows(() => openSafetensors(folder), UserError, "a folder");
     assertThrows(() => openSafetensors("/dev/null"), UserError, "not a regular file");
-  }),
-);
+  }));
 
 const row = (fields: string) => `{"a":{${fields}}}`;
 const BAD_HEADERS: Record<string, [string, number, string]> = {
@@ -174,19 +168,16 @@ const BAD_HEADERS: Record<string, [string, number, string]> = {
 };
 
 for (const [what, [header, dataBytes, message]] of Object.entries(BAD_HEADERS)) {
-  Deno.test(
-    `openSafetensors() refuses ${what}`,
+  Deno.test(`openSafetensors() refuses ${what}`, () =>
     inFolder((folder) => {
       const path = join(folder, "bad.safetensors");
       Deno.writeFileSync(path, handMade(header, dataBytes));
       const error = assertThrows(() => openSafetensors(path), UserError, message);
       assertStringIncludes(error.message, path);
-    }),
-  );
+    }));
 }
 
-Deno.test(
-  "openSafetensors() refuses a header length beyond the file, and text that is not UTF-8",
+Deno.test("openSafetensors() refuses a header length beyond the file, and text that is not UTF-8", () =>
   inFolder((folder) => {
     const path = join(folder, "bad.safetensors");
     const write = (bytes: Uint8Array) => {
@@ -199,11 +190,9 @@ Deno.test(
     assertStringIncludes(write(Uint8Array.of(9, 0, 0, 0, 0, 0, 0, 0, 123, 125)), "the whole file has 10");
     assertStringIncludes(write(Uint8Array.of(2, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xfe)), "damaged");
     assertMatch(write(new Uint8Array(64)), /damaged/); // a header of length 0
-  }),
-);
+  }));
 
-Deno.test(
-  "openSafetensors() answers random damage with a UserError or with tensors of the stated sizes",
+Deno.test("openSafetensors() answers random damage with a UserError or with tensors of the stated sizes", () =>
   inFolder((folder) => {
     const path = join(folder, "fuzz.safetensors");
     const good = file(EVERY_TYPE, { note: "x" });
@@ -233,8 +222,7 @@ Deno.test(
     }
     // Every cut must be refused; flips inside the data cannot be.
     assert(refused >= 200, `${refused} of 600 refused`);
-  }),
-);
+  }));
 
 Deno.test("openSafetensors() reads a golden file written by another program", () => {
   using golden = openSafetensors("tests/golden/newton-schulz.safetensors");

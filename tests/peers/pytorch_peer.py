@@ -199,4 +199,5 @@ def main():
         say({"what": what, "seconds": timed(work)})
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -117,19 +117,16 @@ Deno.test("curveLines() states worst window, validations and verdict", () => {
   assertEquals(lines.at(-1), "FAIL");
 });
 
-function inFolder(test: (folder: string) => void): () => void {
-  return () => {
-    const folder = Deno.makeTempDirSync({ prefix: "curve_" });
-    try {
-      test(folder);
-    } finally {
-      Deno.removeSync(folder, { recursive: true });
-    }
-  };
+function inFolder(test: (folder: string) => void): void {
+  const folder = Deno.makeTempDirSync({ prefix: "curve_" });
+  try {
+    test(folder);
+  } finally {
+    Deno.removeSync(folder, { recursive: true });
+  }
 }
 
-Deno.test(
-  "checkCurve() takes the series of the run's own precision",
+Deno.test("checkCurve() takes the series of the run's own precision", () =>
   inFolder((folder) => {
     const log = new MetricsLog(join(folder, "metrics.jsonl"), 0);
     runOf(CURVE, "fp32").forEach((record) => log.append(record));
@@ -143,11 +140,9 @@ Deno.test(
     assertEquals(series({ device: "cpu", precision: "bf16" }), "bf16");
     assertEquals(series({ device: "reference" }), "fp32");
     assertEquals(checkCurve(FILE, folder).worst?.comparison.difference, 0);
-  }),
-);
+  }));
 
-Deno.test(
-  "checkCurve() and readCurve() refuse what is no run and no curve",
+Deno.test("checkCurve() and readCurve() refuse what is no run and no curve", () =>
   inFolder((folder) => {
     const path = join(folder, "curve.json");
     assertThrows(() => readCurve(path), UserError, "there is no such file");
@@ -170,5 +165,4 @@ Deno.test(
     }
     Deno.writeTextFileSync(path, "no JSON");
     assertThrows(() => readCurve(path), UserError, "Cannot read the loss curve");
-  }),
-);
+  }));

@@ -26,15 +26,13 @@ function record(step: number, trainLoss = 10 / step): MetricsRecord {
   };
 }
 
-function inFolder(test: (path: string) => void): () => void {
-  return () => {
-    const folder = Deno.makeTempDirSync({ prefix: "metrics_" });
-    try {
-      test(join(folder, "metrics.jsonl"));
-    } finally {
-      Deno.removeSync(folder, { recursive: true });
-    }
-  };
+function inFolder(test: (path: string) => void): void {
+  const folder = Deno.makeTempDirSync({ prefix: "metrics_" });
+  try {
+    test(join(folder, "metrics.jsonl"));
+  } finally {
+    Deno.removeSync(folder, { recursive: true });
+  }
 }
 
 function append(path: string, lastStep: number, ...records: MetricsRecord[]): void {
@@ -43,18 +41,15 @@ function append(path: string, lastStep: number, ...records: MetricsRecord[]): vo
   log.close();
 }
 
-Deno.test(
-  "MetricsLog and readMetrics() give records back, one line each",
+Deno.test("MetricsLog and readMetrics() give records back, one line each", () =>
   inFolder((path) => {
     const records = [record(1), { ...record(2), valLoss: 4.5, peakShare: 0.5 }];
     append(path, 0, ...records);
     assertEquals(readMetrics(path), { records, malformed: 0 });
     assertEquals(Deno.readTextFileSync(path).split("\n").map((line) => line.length > 0), [true, true, false]);
-  }),
-);
+  }));
 
-Deno.test(
-  "MetricsLog writes what is not finite as null, which reads as NaN",
+Deno.test("MetricsLog writes what is not finite as null, which reads as NaN", () =>
   inFolder((path) => {
     append(path, 0, record(1, NaN), { ...record(2, Infinity), valLoss: NaN });
     assertStringIncludes(Deno.readTextFileSync(path), '"trainLoss":null');
@@ -62,11 +57,9 @@ Deno.test(
     assertEquals(malformed, 0);
     assertEquals(records.map(({ trainLoss }) => trainLoss), [NaN, NaN]);
     assertEquals(records.map((each) => "valLoss" in each), [false, true]);
-  }),
-);
+  }));
 
-Deno.test(
-  "MetricsLog drops what lies beyond the step it goes on from, byte for byte the rest",
+Deno.test("MetricsLog drops what lies beyond the step it goes on from, byte for byte the rest", () =>
   inFolder((path) => {
     append(path, 0, record(1), record(2), record(3), record(4));
     const lines = Deno.readTextFileSync(path).split("\n");
@@ -75,11 +68,9 @@ Deno.test(
     assertEquals(Deno.readTextFileSync(path).split("\n").slice(0, 2), lines.slice(0, 2));
     append(path, 0);
     assertEquals(Deno.readTextFileSync(path), "");
-  }),
-);
+  }));
 
-Deno.test(
-  "MetricsLog goes on after a half-written last line, wherever it was cut",
+Deno.test("MetricsLog goes on after a half-written last line, wherever it was cut", () =>
   inFolder((path) => {
     append(path, 0, record(1), record(2));
     const whole = Deno.readTextFileSync(path);
@@ -91,11 +82,9 @@ Deno.test(
       append(path, 2, record(3));
       assertEquals(readMetrics(path), { records: expected.map((step) => record(step)), malformed: 0 });
     }
-  }),
-);
+  }));
 
-Deno.test(
-  "readMetrics() skips and counts lines that are no records",
+Deno.test("readMetrics() skips and counts lines that are no records", () =>
   inFolder((path) => {
     const good = JSON.stringify(record(1));
     const bad = [
@@ -113,17 +102,14 @@ Deno.test(
     ];
     Deno.writeTextFileSync(path, [good, ...bad, JSON.stringify({ later: 1, ...record(1) })].join("\n"));
     assertEquals(readMetrics(path), { records: [record(1), record(1)], malformed: bad.length });
-  }),
-);
+  }));
 
-Deno.test(
-  "readMetrics() and the logs say what they could not open",
+Deno.test("readMetrics() and the logs say what they could not open", () =>
   inFolder((path) => {
     assertThrows(() => readMetrics(path), UserError, "there is no such file");
     assertThrows(() => new MetricsLog(join(path, "deep"), 0), RunError, "Cannot write");
     assertThrows(() => new TextLog(join(path, "deep")), RunError, "Cannot write");
-  }),
-);
+  }));
 
 Deno.test("TextLog, and so MetricsLog, says with a RunError that the disk is full", () => {
   const log = new TextLog("/dev/full");
@@ -131,8 +117,7 @@ Deno.test("TextLog, and so MetricsLog, says with a RunError that the disk is ful
   log.close();
 });
 
-Deno.test(
-  "TextLog goes on where it ended, in the speedrun's lines",
+Deno.test("TextLog goes on where it ended, in the speedrun's lines", () =>
   inFolder((path) => {
     const position = { step: 125, steps: 1875, trainMs: 20_069.4, timedSteps: 125 };
     for (const line of [validationLine(position, 3.9), trainingLine({ ...position, timedSteps: 0 }, 4.25)]) {
@@ -145,5 +130,4 @@ Deno.test(
       "step:125/1875 val_loss:3.9000 train_time:20069ms step_avg:160.56ms\n" +
         "step:125/1875 train_loss:4.2500 train_time:20069ms step_avg:0.00ms\n",
     );
-  }),
-);
+  }));
