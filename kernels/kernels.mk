@@ -1,7 +1,7 @@
 # The CPU kernels: build/libnanogpt_cpu.so, and its checked forms. Included by the Makefile; also runs alone from the root.
 #   build/libnanogpt_cpu.so              every instruction set of this architecture; needs only glibc to run
 #   build/libnanogpt_cpu_simulated.so    the same with AVX-512, its bf16 products and AMX emulated, so that all sets run
-#   build/libnanogpt_cpu_{asan,tsan}.so  portable and AVX2 under AddressSanitizer + UBSan, or ThreadSanitizer
+#   build/libnanogpt_cpu_{asan,tsan}.so  the simulated library under AddressSanitizer + UBSan, or under ThreadSanitizer
 # An op file is compiled once per instruction set, in a namespace of its own. The objects of a set are then joined into one
 # whose only global symbols are that namespace's: inline functions of the standard library stay inside, since the linker
 # must never pick an AVX-512 copy of one for an older processor.

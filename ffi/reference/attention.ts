@@ -22,21 +22,25 @@ function attention(t: readonly View[], args: readonly number[]): void {
   const { N, H, D, scale } = sizes(args);
   const [y, lse, q, k, v] = [reals(t, 0), reals(t, 1), reals(t, 2), reals(t, 3), reals(t, 4)];
   const start = wholes(t, 5);
+  const weights = new Float64Array(N);
   y.fill(0);
   for (let n = 0; n < N; n++) {
+    const first = get(start, n);
     for (let h = 0; h < H; h++) {
       const row = (n * H + h) * D;
-      const first = get(start, n);
-      const scores = Array.from(
-        { length: n - first + 1 },
-        (_, i) => scale * dot(q, row, k, ((first + i) * H + h) * D, D),
-      );
-      const highest = Math.max(...scores);
-      const sum = scores.reduce((total, score) => total + Math.exp(score - highest), 0);
+      let highest = -Infinity, sum = 0;
+      for (let s = first; s <= n; s++) {
+        const score = scale * dot(q, row, k, (s * H + h) * D, D);
+        weights[s] = score;
+        highest = Math.max(highest, score);
+      }
+      for (let s = first; s <= n; s++) {
+        const weight = Math.exp(get(weights, s) - highest);
+        weights[s] = weight;
+        sum += weight;
+      }
       lse[n * H + h] = highest + Math.log(sum);
-      scores.forEach((score, i) =>
-        addScaled(y, row, Math.exp(score - highest) / sum, v, ((first + i) * H + h) * D, D)
-      );
+      for (let s = first; s <= n; s++) addScaled(y, row, get(weights, s) / sum, v, (s * H + h) * D, D);
     }
   }
 }

@@ -4,8 +4,10 @@ import { arg, get, reals, type ReferenceKernel, wholes } from "./views.ts";
 
 /** Log of the sum of exponentials of a row. */
 function logSumExp(row: Float64Array): number {
-  const highest = row.reduce((a, b) => Math.max(a, b), -Infinity);
-  return highest + Math.log(row.reduce((sum, z) => sum + Math.exp(z - highest), 0));
+  let highest = -Infinity, sum = 0;
+  for (let v = 0; v < row.length; v++) highest = Math.max(highest, get(row, v));
+  for (let v = 0; v < row.length; v++) sum += Math.exp(get(row, v) - highest);
+  return highest + Math.log(sum);
 }
 
 export const LOSS_KERNELS: Readonly<Record<string, ReferenceKernel>> = {

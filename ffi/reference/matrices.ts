@@ -1,4 +1,5 @@
-// Reference kernel of the matrix product: three loops, the inner one over contiguous rows of a transposed copy.
+// Reference kernel of the matrix product: three loops over contiguous rows (of a transposed copy where need be), two rows
+// by four at a time, so that eight sums share six loads.
 
 import { arg, get, reals, type ReferenceKernel } from "./views.ts";
 
@@ -17,38 +18,58 @@ export const MATRIX_KERNELS: Readonly<Record<string, ReferenceKernel>> = {
     const c = reals(t, 0);
     const a = arg(args, 3) ? transposed(reals(t, 1), m, k) : reals(t, 1);
     const b = arg(args, 4) ? reals(t, 2) : transposed(reals(t, 2), n, k);
-    const accumulate = arg(args, 8) !== 0;
-    if (!accumulate) c.fill(0);
-    for (let i = 0; i < m; i++) {
-      for (let j = 0; j < n; j += 4) addDots(c, i * n + j, a, i * k, b, j * k, k, Math.min(4, n - j));
+    if (arg(args, 8) === 0) c.fill(0);
+    for (let i = 0; i < m; i += 2) {
+      for (let j = 0; j < n; j += 4) addBlock(c, a, b, i, j, Math.min(2, m - i), Math.min(4, n - j), n, k);
     }
   },
 };
 
-/** c[at + q] += row of a at `i` times row of b at `j + q*k`, for q < columns (1 to 4): four sums share a's loads. */
-function addDots(
+/** Adds the products of rows i .. of a (at most 2) and rows j .. of b (at most 4), each of k numbers, to c (.., n). */
+function addBlock(
+  c: Float64Array,
+  a: Float64Array,
+  b: Float64Array,
+  i: number,
+  j: number,
+  rows: number,
+  columns: number,
+  n: number,
+  k: number,
+): void {
+  // A block that sticks out reads its first row again, and what that gives is dropped.
+  const a0 = i * k, a1 = rows > 1 ? a0 + k : a0;
+  const b0 = j * k, b1 = columns > 1 ? b0 + k : b0;
+  const b2 = columns > 2 ? b0 + 2 * k : b0, b3 = columns > 3 ? b0 + 3 * k : b0;
+  let s0 = 0, s1 = 0, s2 = 0, s3 = 0, t0 = 0, t1 = 0, t2 = 0, t3 = 0;
+  for (let p = 0; p < k; p++) {
+    const x = a[a0 + p] ?? NaN, z = a[a1 + p] ?? NaN;
+    const y0 = b[b0 + p] ?? NaN, y1 = b[b1 + p] ?? NaN, y2 = b[b2 + p] ?? NaN, y3 = b[b3 + p] ?? NaN;
+    s0 += x * y0;
+    s1 += x * y1;
+    s2 += x * y2;
+    s3 += x * y3;
+    t0 += z * y0;
+    t1 += z * y1;
+    t2 += z * y2;
+    t3 += z * y3;
+  }
+  addRow(c, i * n + j, columns, s0, s1, s2, s3);
+  if (rows > 1) addRow(c, (i + 1) * n + j, columns, t0, t1, t2, t3);
+}
+
+/** c[at ..] += the first `columns` of four sums. */
+function addRow(
   c: Float64Array,
   at: number,
-  a: Float64Array,
-  i: number,
-  b: Float64Array,
-  j: number,
-  k: number,
   columns: number,
-): void {
-  const j1 = columns > 1 ? j + k : j;
-  const j2 = columns > 2 ? j + 2 * k : j;
-  const j3 = columns > 3 ? j + 3 * k : j;
-  let s0 = 0, s1 = 0, s2 = 0, s3 = 0;
-  for (let p = 0; p < k; p++) {
-    const x = a[i + p] ?? NaN;
-    s0 += x * (b[j + p] ?? NaN);
-    s1 += x * (b[j1 + p] ?? NaN);
-    s2 += x * (b[j2 + p] ?? NaN);
-    s3 += x * (b[j3 + p] ?? NaN);
-  }
-  c[at] = (c[at] ?? NaN) + s0;
-  if (columns > 1) c[at + 1] = (c[at + 1] ?? NaN) + s1;
-  if (columns > 2) c[at + 2] = (c[at + 2] ?? NaN) + s2;
-  if (columns > 3) c[at + 3] = (c[at + 3] ?? NaN) + s3;
+  s0: number,
+  s1: number,
+  s2: number,
+  s3: number,
+) {
+  c[at] = get(c, at) + s0;
+  if (columns > 1) c[at + 1] = get(c, at + 1) + s1;
+  if (columns > 2) c[at + 2] = get(c, at + 2) + s2;
+  if (columns > 3) c[at + 3] = get(c, at + 3) + s3;
 }

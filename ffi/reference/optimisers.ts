@@ -5,18 +5,21 @@ import { arg, get, reals, type ReferenceKernel } from "./views.ts";
 const RATE = 0, MOMENTUM = 1, BIAS1 = 2, BIAS2 = 3;
 
 function countNonFinite(g: Float64Array): number {
-  return g.reduce((count, value) => count + (Number.isFinite(value) ? 0 : 1), 0);
+  let count = 0;
+  for (let i = 0; i < g.length; i++) if (!Number.isFinite(get(g, i))) count++;
+  return count;
 }
 
 const adam: ReferenceKernel = (t, args) => {
   const [p, m, v, flags] = [reals(t, 0), reals(t, 1), reals(t, 2), reals(t, 3)];
   const [g, scalars] = [reals(t, 4), reals(t, 5)];
   const [lr, beta1, beta2, eps] = [arg(args, 2), arg(args, 3), arg(args, 4), arg(args, 5)];
+  const [rate, bias1, bias2] = [get(scalars, RATE), get(scalars, BIAS1), get(scalars, BIAS2)];
   for (let i = 0; i < p.length; i++) {
     m[i] = beta1 * get(m, i) + (1 - beta1) * get(g, i);
     v[i] = beta2 * get(v, i) + (1 - beta2) * get(g, i) ** 2;
-    const step = get(m, i) * get(scalars, BIAS1) / (Math.sqrt(get(v, i) * get(scalars, BIAS2)) + eps);
-    p[i] = get(p, i) - lr * get(scalars, RATE) * step;
+    const step = get(m, i) * bias1 / (Math.sqrt(get(v, i) * bias2) + eps);
+    p[i] = get(p, i) - lr * rate * step;
   }
   flags[arg(args, 1)] = countNonFinite(g);
 };
@@ -36,11 +39,14 @@ export const OPTIMISER_KERNELS: Readonly<Record<string, ReferenceKernel>> = {
   nanogpt_nesterov: nesterov,
   nanogpt_frobenius_normalise(t, args) {
     const [y, x] = [reals(t, 0), reals(t, 1)];
-    const norm = Math.sqrt(x.reduce((sum, value) => sum + value * value, 0));
-    for (let i = 0; i < x.length; i++) y[i] = get(x, i) / (norm + arg(args, 3));
+    let sum = 0;
+    for (let i = 0; i < x.length; i++) sum += get(x, i) ** 2;
+    const norm = Math.sqrt(sum) + arg(args, 3);
+    for (let i = 0; i < x.length; i++) y[i] = get(x, i) / norm;
   },
   nanogpt_apply_update(t, args) {
     const [p, u, scalars] = [reals(t, 0), reals(t, 1), reals(t, 2)];
-    for (let i = 0; i < p.length; i++) p[i] = get(p, i) - arg(args, 1) * get(scalars, RATE) * get(u, i);
+    const factor = arg(args, 1) * get(scalars, RATE);
+    for (let i = 0; i < p.length; i++) p[i] = get(p, i) - factor * get(u, i);
   },
 };

@@ -40,10 +40,15 @@ class PoolContext final : public Context {
  public:
   PoolContext(int threads, uint32_t isa, bool pin)
       : isa_(isa),
-        pool_(threads, pin ? allowed_cores() : std::vector<int>{}),
+        pinned_cores_(pin ? allowed_cores() : std::vector<int>{}),
+        pool_(threads, pinned_cores_),
         thread_scratch_(kThreadScratchBytes * static_cast<size_t>(threads)),
         shared_scratch_(kSharedScratchBytes) {
-    if (pin) bind_thread({allowed_cores().front()});
+    if (pin) bind_thread({pinned_cores_.front()});
+  }
+  // The thread that ends a context is the one that made it: it may run anywhere again.
+  ~PoolContext() override {
+    if (!pinned_cores_.empty()) bind_thread(pinned_cores_);
   }
 
   void parallel(int64_t tasks, const TaskBody& body) override { pool_.run(tasks, body); }
@@ -67,6 +72,7 @@ class PoolContext final : public Context {
 
  private:
   const uint32_t isa_;
+  const std::vector<int> pinned_cores_;  // empty when not pinned
   Pool pool_;
   // Mapped, not touched: each thread's scratch becomes memory where that thread first writes it.
   Pages thread_scratch_;
@@ -192,7 +198,8 @@ NANOGPT_EXPORT int32_t nanogpt_alloc(uint64_t context, uint64_t out_address, dou
 NANOGPT_EXPORT int32_t nanogpt_free(uint64_t context, uint64_t address, double bytes) {
   if (context == 0) return NANOGPT_INVALID;
   if (address == 0 || !(bytes >= 1 && bytes <= 9007199254740992.0))
-    return context_at(context).fail(NANOGPT_INVALID, "Free takes an address and the bytes it was made with, found %.0f bytes", bytes);
+    return context_at(context).fail(NANOGPT_INVALID, "Free takes an address and the bytes it was made with, found %.0f bytes",
+                                    bytes);
   unmap_pages(reinterpret_cast<void*>(address), static_cast<size_t>(bytes));
   return NANOGPT_OK;
 }

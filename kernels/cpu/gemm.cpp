@@ -13,7 +13,7 @@ namespace {
 // Depth of one microkernel call, in bytes of packed k a row: a strip of the shared operand (16 to 32 rows) must leave
 // room in an L1 of 32 to 48 KB for what streams past it.
 constexpr int64_t kInnerBytes = 1024;
-// Bytes of a local block: past half a megabyte an L2 of 1 to 2 MB no longer feeds the tiles.
+// Bytes of a local block: on AMX machines the tiles starve once the working set passes half a megabyte.
 constexpr int64_t kLocalBytes = 384 << 10;
 // Depth up to which a local block holds all of k, so that partial sums stay in L1.
 constexpr int64_t kLocalDepthBytes = 2048;
@@ -23,7 +23,7 @@ constexpr int64_t kSharedDepth = 4096;
 constexpr int64_t kPartialBytes = 3 << 20;
 // Below so many multiply-adds one thread is done before a second one is awake.
 constexpr int64_t kSmallProduct = 1 << 19;
-// Cost of packing one word of the local block, in multiply-adds of the same word: measured to within a factor of two.
+// Cost of packing one word of the local block, in multiply-adds of it: an estimate, enough to prefer few shared parts.
 constexpr int64_t kPackCost = 32;
 
 template <class Engine>
@@ -229,7 +229,8 @@ struct FittingProduct {
     for (int64_t tile = 0; tile < tiles; tile++) {
       for (int64_t line = 0; line < lines_a_tile; line++, next += 16) __builtin_prefetch(next, 0, 2);
       const float* const other = block + tile * kLocalUnit * words;
-      Engine::multiply(words, kLocalIsA ? other : strip, kLocalIsA ? strip : other, sums + tile * kTile, Engine::kColumns, k > 0);
+      Engine::multiply(words, kLocalIsA ? other : strip, kLocalIsA ? strip : other, sums + tile * kTile, Engine::kColumns,
+                       k > 0);
     }
   }
 

@@ -2,9 +2,19 @@
 
 /** 12345678 as "12.3M", for rates and counts. */
 export function formatCount(value: number): string {
-  const units: [number, string][] = [[1e15, "P"], [1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]];
-  const unit = units.find(([size]) => value >= size);
-  return unit ? `${(value / unit[0]).toPrecision(3)}${unit[1]}` : String(Math.round(value));
+  const [size, prefix] = scaleOf(value);
+  return prefix ? `${(value / size).toPrecision(3)}${prefix}` : String(Math.round(value));
+}
+
+/** 31500000000 and "B/s" as "31.5 GB/s". */
+export function formatQuantity(value: number, unit: string): string {
+  const [size, prefix] = scaleOf(value);
+  return `${prefix ? (value / size).toPrecision(3) : String(Math.round(value))} ${prefix}${unit}`;
+}
+
+function scaleOf(value: number): [number, string] {
+  const scales: [number, string][] = [[1e15, "P"], [1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]];
+  return scales.find(([size]) => value >= size) ?? [1, ""];
 }
 
 /** 2,560,000,000 bytes as "2.38 GiB". */

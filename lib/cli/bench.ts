@@ -4,7 +4,7 @@
 import { parseIsa } from "../../ffi/cpu.ts";
 import { UserError } from "../base/errors.ts";
 import { didYouMean } from "../base/nearest.ts";
-import { formatBytes, formatCount, formatTable } from "../base/units.ts";
+import { formatBytes, formatCount, formatQuantity, formatTable } from "../base/units.ts";
 import {
   type BenchMachine,
   type BenchResult,
@@ -64,20 +64,23 @@ function formatMachine({ description, peak }: BenchMachine): string {
   const { machine, isa, threads, available, simulated } = description;
   return [
     `machine      ${machine}`,
-    `isa          ${isa}${simulated ? ", simulated" : ""} (available: ${available.join(", ")}), ${threads} threads`,
-    `peak         ${formatCount(peak.bf16FlopsPerSecond)}FLOP/s bf16, ${
-      formatCount(peak.f32FlopsPerSecond)
-    }FLOP/s fp32 in registers; ${formatCount(peak.bytesPerSecond)}B/s of memory; measured just now`,
+    `isa          ${isa}${simulated ? ", simulated" : ""} (available: ${
+      available.join(", ")
+    }), ${threads} threads`,
+    `peak         ${formatQuantity(peak.bf16FlopsPerSecond, "FLOP/s")} bf16, ${
+      formatQuantity(peak.f32FlopsPerSecond, "FLOP/s")
+    } fp32 in registers; ${formatQuantity(peak.bytesPerSecond, "B/s")} of memory; measured just now`,
     "",
   ].join("\n");
 }
 
 /** A workload in a few lines, the step table below them where there is one. */
 export function formatResult(result: BenchResult): string {
-  const { workload, precision, timing, tokensPerSecond, bytesPerSecond, gflops, peakShare, updateMs } = result;
+  const { workload, precision, timing, tokensPerSecond, bytesPerSecond, gflops, peakShare, updateMs } =
+    result;
   const rates = [
     tokensPerSecond === null ? [] : [`${formatCount(tokensPerSecond)} tokens/s`],
-    bytesPerSecond === null ? [] : [`${formatCount(bytesPerSecond)}B/s`],
+    bytesPerSecond === null ? [] : [formatQuantity(bytesPerSecond, "B/s")],
     gflops === null ? [] : [`${gflops.toFixed(0)} GFLOP/s ${precision}`],
     peakShare === null ? [] : [`${(100 * peakShare).toFixed(1)}% of peak`],
   ].flat();
@@ -86,7 +89,9 @@ export function formatResult(result: BenchResult): string {
     lines.push(`${" ".repeat(13)}optimiser step ${formatMs(updateMs)}`);
   }
   if (result.peakBytes !== null) {
-    const planned = result.plannedBytes === null ? "" : `, ${formatBytes(result.plannedBytes)} of them planned`;
+    const planned = result.plannedBytes === null
+      ? ""
+      : `, ${formatBytes(result.plannedBytes)} of them planned`;
     lines.push(`${" ".repeat(13)}memory ${formatBytes(result.peakBytes)} at most${planned}`);
   }
   if (result.peer) lines.push(...formatPeer(result.peer, result.peerRatio ?? NaN));

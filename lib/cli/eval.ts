@@ -1,7 +1,8 @@
 // nanogpt eval: the validation loss of a checkpoint. Prints it with perplexity and speed. Imports lib/run and data/.
 
 import { ValidationReader } from "../../data/validation.ts";
-import { UserError } from "../base/errors.ts";
+import { RunError, UserError } from "../base/errors.ts";
+import { formatCount } from "../base/units.ts";
 import { shardsOf } from "../run/inputs.ts";
 import { loadModel } from "../run/load_model.ts";
 import { validationLoss } from "../run/validate.ts";
@@ -9,7 +10,7 @@ import type { Context } from "./context.ts";
 import { openModel } from "./model_command.ts";
 import type { EvalOptions } from "./options.ts";
 import { out } from "./output.ts";
-import { formatBar, formatCount, StatusLine } from "./progress.ts";
+import { formatBar, StatusLine } from "./progress.ts";
 
 /** Evaluates; returns the exit code. */
 export async function evaluate(options: EvalOptions, context: Context): Promise<number> {
@@ -39,6 +40,11 @@ export async function evaluate(options: EvalOptions, context: Context): Promise<
     const started = performance.now();
     const progress = (share: number) => status.draw(`${formatBar(share, 30)} ${Math.round(100 * share)}%`);
     const loss = await validationLoss(executor, reader, { progress }) ?? NaN;
+    if (!Number.isFinite(loss)) {
+      throw new RunError(
+        `The validation loss of ${checkpoint.path} is not finite; use an earlier checkpoint`,
+      );
+    }
     const rate = valTokens / (performance.now() - started) * 1000;
     status.clear();
     out.line(

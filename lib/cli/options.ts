@@ -52,9 +52,9 @@ export interface BenchOptions {
   readonly precision: string | undefined;
 }
 
-/** nanogpt check: every op, or one golden file, or (`curve`) a run against a stored loss curve. */
+/** nanogpt check: golden files, or (`curve`) a run against a stored loss curve, or with neither every op. */
 export interface CheckOptions {
-  readonly golden: string | undefined;
+  readonly golden: readonly string[];
   readonly device: string | undefined;
   readonly precision: string | undefined;
   readonly json: boolean;

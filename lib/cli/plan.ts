@@ -23,7 +23,9 @@ export function plan(options: PlanOptions): number {
     const memory = { availableBytes: Number.isFinite(available) ? available : null, fits };
     const { kind, precision } = device;
     const text = options.text ? { text: formatPlan(found) } : {};
-    out.line(JSON.stringify({ preset, device: kind, precision, tokensPerStep, ...report, ...memory, ...text }));
+    out.line(
+      JSON.stringify({ preset, device: kind, precision, tokensPerStep, ...report, ...memory, ...text }),
+    );
     return 0;
   }
   const where = `${preset}, ${device.precision}, device ${device.kind}`;

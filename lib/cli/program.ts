@@ -139,12 +139,12 @@ function addProof(program: Program, choose: (action: Action) => void): void {
       "correctness on this machine; without --golden and --curve, every op against the reference device",
     )
     .argument("[run]", "with --curve: the run")
-    .option("--golden <file>", "loss, gradients and run of a golden file")
+    .option("--golden <file>", "loss, gradients and run of a golden file; may be repeated", collect)
     .option("--curve <file>", "compare a run with this stored loss curve")
     .option("--device <name>", "auto, cpu, cuda, emulated or reference")
     .option("--precision <name>", "fp32 or bf16")
     .option("--json", "the table for programs")
-    .action((run, { golden, curve, device, precision, json = false }) => {
+    .action((run, { golden = [], curve, device, precision, json = false }) => {
       const request = { golden, device, precision, json, curve: curveOf(curve, run, golden) };
       choose(async (context) => (await import("./check.ts")).check(request, context));
     });
@@ -187,9 +187,9 @@ function addData(program: Program, choose: (action: Action) => void): void {
 function curveOf(
   file: string | undefined,
   run: string | undefined,
-  golden: string | undefined,
+  golden: readonly string[],
 ): CheckOptions["curve"] {
-  if (file !== undefined && golden !== undefined) {
+  if (file !== undefined && golden.length > 0) {
     throw new UserError("Cannot check both --golden and --curve at once: give one of them");
   }
   if (file === undefined && run === undefined) return undefined;

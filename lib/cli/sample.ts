@@ -1,7 +1,7 @@
 // nanogpt sample: text from a checkpoint, printed as it is drawn. Imports lib/run.
 
 import { loadModel } from "../run/load_model.ts";
-import { contextRows, writeText } from "../run/sample.ts";
+import { contextRows, promptTokens, writeText } from "../run/sample.ts";
 import type { Context } from "./context.ts";
 import { openModel } from "./model_command.ts";
 import type { SampleOptions } from "./options.ts";
@@ -20,6 +20,7 @@ export function sample(options: SampleOptions, context: Context): Promise<number
   const executor = loadModel(checkpoint, device, { precision, sequenceLength: rows, predictRows: rows });
   const prompt = options.prompt ?? "";
   try {
+    promptTokens({ prompt, model }); // refuses a prompt before anything is printed
     out.write(prompt);
     writeText(executor, {
       rows,

@@ -1,12 +1,21 @@
 // nanogpt train: settles configuration and folder, starts the trainer in a worker, shows what it says, passes signals
 // on. The trainer itself is lib/run. Reads neither environment nor flags.
 
-import { basename, dirname, join, resolve } from "@std/path";
+import { basename, dirname, resolve } from "@std/path";
 import { InternalError, RunError, UserError } from "../base/errors.ts";
 import { type ConfigRequest, resolveConfig, type ResolvedConfig } from "../config/load.ts";
 import { expandOut } from "../config/paths.ts";
 import { StopFlag, type ThrownError, type TrainEvent, type TrainRequest } from "../run/events.ts";
-import { createRunFolder, holdsRun, makeWritable, newestRun, RUN_FILES, runFolderOf } from "../run/folder.ts";
+import {
+  createRunFolder,
+  holdsRun,
+  makeWritable,
+  newestRun,
+  ownConfig,
+  removeEmpty,
+  RUN_FILES,
+  runFolderOf,
+} from "../run/folder.ts";
 import type { Context } from "./context.ts";
 import type { TrainOptions } from "./options.ts";
 import { out } from "./output.ts";
@@ -14,7 +23,7 @@ import { TrainView } from "./train_view.ts";
 
 /** Trains; returns the exit code: 0 done, 130 interrupted after a checkpoint. Failures are thrown. */
 export async function train(options: TrainOptions, context: Context): Promise<number> {
-  const { resolved, folder, resume } = settle(options);
+  const { resolved, folder, isNew, resume } = settle(options);
   const stop = new SharedArrayBuffer(4);
   const { assets, environment } = context;
   const request: TrainRequest = { resolved, assets, environment, folder, resume, stop };
@@ -27,13 +36,22 @@ export async function train(options: TrainOptions, context: Context): Promise<nu
     signals.close();
     worker.terminate();
     view.close();
+    if (isNew) removeEmpty(folder);
   }
 }
 
-/** The configuration, the run's folder, and the checkpoint to go on from ("auto": the folder's newest). */
-function settle(
-  options: TrainOptions,
-): { resolved: ResolvedConfig; folder: string; resume: string | undefined } {
+/** What a run is started with. */
+interface Settled {
+  readonly resolved: ResolvedConfig;
+  readonly folder: string;
+  /** Whether the folder was made for this run. */
+  readonly isNew: boolean;
+  /** The checkpoint to go on from; "auto": the folder's newest. */
+  readonly resume: string | undefined;
+}
+
+/** The configuration, the run's folder, made and writable, and what to go on from. */
+function settle(options: TrainOptions): Settled {
   const { resume } = options;
   if (resume !== undefined && resume !== "auto") return settleResumed(options, resume);
   const resolved = resolveConfig(options);
@@ -41,13 +59,23 @@ function settle(
   const named = pattern.replaceAll("{preset}", resolved.config.preset);
   const folder = (resume && newestRun(named)) ??
     resolve(expandOut(pattern, resolved.config.preset, new Date()));
-  if (!resume) createRunFolder(folder);
-  else makeWritable(folder);
-  return { resolved, folder, resume };
+  if (!resume) {
+    return { resolved, folder, isNew: createRunFolder(folder), resume };
+  }
+  makeWritable(folder);
+  const request = resumedRequest(options, folder);
+  return { resolved: request === options ? resolved : resolveConfig(request), folder, isNew: false, resume };
 }
 
-/** --resume DIR: the run's own configuration stands where no other is given. */
-function settleResumed(options: TrainOptions, path: string) {
+/** What a resumed run is configured by: its own configuration, where neither a file nor a preset is given. */
+function resumedRequest(options: TrainOptions, folder: string): ConfigRequest {
+  const given = options.file !== undefined || options.preset !== undefined;
+  const own = given ? undefined : ownConfig(folder);
+  return own === undefined ? options : { ...options, file: own };
+}
+
+/** --resume DIR: a run's folder, or one of its checkpoints. */
+function settleResumed(options: TrainOptions, path: string): Settled {
   const folder = runFolderOf(path);
   if (!holdsRun(folder)) throw new UserError(`${path} holds no run to go on with`);
   const { out: asked } = options.flags;
@@ -56,12 +84,14 @@ function settleResumed(options: TrainOptions, path: string) {
       `--resume ${path} goes on in ${folder}; leave out --out ${asked}, or give that folder to both`,
     );
   }
-  const own = join(folder, RUN_FILES.config);
-  const given = options.file !== undefined || options.preset !== undefined;
-  const request: ConfigRequest = given ? options : { ...options, file: own };
   makeWritable(folder);
   const isCheckpoint = basename(dirname(resolve(path))) === RUN_FILES.checkpoints;
-  return { resolved: resolveConfig(request), folder, resume: isCheckpoint ? resolve(path) : "auto" };
+  return {
+    resolved: resolveConfig(resumedRequest(options, folder)),
+    folder,
+    isNew: false,
+    resume: isCheckpoint ? resolve(path) : "auto",
+  };
 }
 
 /** Starts the worker and shows its events until the run ends. */

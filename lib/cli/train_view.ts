@@ -2,7 +2,8 @@
 // Formats events; knows nothing of training. Imports progress.ts and event types.
 
 import type { TrainEvent } from "../run/events.ts";
-import { formatBar, formatBytes, formatCount, formatDuration, StatusLine } from "./progress.ts";
+import { formatBytes, formatCount } from "../base/units.ts";
+import { formatBar, formatDuration, StatusLine } from "./progress.ts";
 
 type EventOf<K extends TrainEvent["kind"]> = Extract<TrainEvent, { kind: K }>;
 
@@ -36,7 +37,7 @@ export class TrainView {
         this.#status.line(`step:${event.step}/${this.#steps} checkpoint ${event.path}`);
         break;
       case "sample":
-        this.#status.line(`step:${event.step}/${this.#steps} sample: ${event.text}`);
+        this.#status.line(`step:${event.step}/${this.#steps} sample: ${printable(event.text)}`);
         break;
       case "note":
         this.note(event.text);
@@ -93,7 +94,7 @@ export class TrainView {
     else if (record.step % this.#plainEvery === 0 || record.step === 1 || record.step === this.#steps) {
       this.#status.line(
         `step:${record.step}/${this.#steps} train_loss:${record.trainLoss.toFixed(4)} ` +
-          `step_avg:${record.stepMs.toFixed(0)}ms tokens_per_second:${record.tokensPerSecond.toFixed(0)}`,
+          `step_time:${record.stepMs.toFixed(0)}ms tokens_per_second:${record.tokensPerSecond.toFixed(0)}`,
       );
     }
   }
@@ -102,4 +103,9 @@ export class TrainView {
   get #plainEvery(): number {
     return Math.max(1, Math.ceil(this.#steps / 100));
   }
+}
+
+/** Text that does nothing to a terminal: control characters but line feed and tab show as a middle dot. */
+function printable(text: string): string {
+  return text.replaceAll(/[^\P{Cc}\n\t]/gu, "\u00b7");
 }

@@ -3,7 +3,7 @@
 
 import { UserError } from "../base/errors.ts";
 import { elementCount } from "../base/shape.ts";
-import { formatBytes, formatCount, formatTable } from "../base/units.ts";
+import { formatBytes, formatCount, formatQuantity, formatTable } from "../base/units.ts";
 import { formatType } from "../graph/node.ts";
 import { ACCUMULATE_FIRST, ACCUMULATE_NEXT, REFRESH } from "./build.ts";
 import { type Kind, type Place, type Plan, sumOf, tensorBytes } from "./plan.ts";
@@ -149,7 +149,7 @@ export function formatReport(report: PlanReport, tokens: number): string {
   return [
     `parameters      ${parameters} (${formatCount(parameters)})`,
     `training step   ${tokens} tokens in ${microbatches} microbatch${microbatches === 1 ? "" : "es"}: ` +
-    `${formatCount(step.flops)}FLOP, ${formatBytes(step.bytes)} read and written`,
+    `${formatQuantity(step.flops, "FLOP")}, ${formatBytes(step.bytes)} read and written`,
     `memory          ${formatBytes(plannedBytes)} planned, ${formatBytes(naiveBytes)} naive ` +
     "(every tensor in bytes of its own, nothing recomputed)",
     "",

@@ -351,8 +351,9 @@ function checkStart(golden: InitialGolden): Group {
   return group.finish();
 }
 
-/** Spacing of float32 numbers at `value`. */
+/** Spacing of float32 numbers at `value`; 0 where that is not finite, for such a value never passes. */
 function lastPlace(value: number): number {
+  if (!Number.isFinite(value)) return 0;
   const exponent = Math.floor(Math.log2(Math.abs(value)));
   return 2 ** (Math.max(exponent, -126) - 23);
 }

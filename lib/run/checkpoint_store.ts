@@ -76,12 +76,13 @@ export class CheckpointStore {
   }
 
   /** The error for a step that met a NaN or infinity, after saving its tokens to look into. */
-  nonFinite(found: NonFinite, batch: Batch, step: number): RunError {
+  nonFinite(found: NonFinite, batch: Batch | undefined, step: number): RunError {
     const path = join(this.#folder, `bad-batch-step-${String(step).padStart(6, "0")}.safetensors`);
-    const where = found.microbatch === undefined ? "" : ` of microbatch ${found.microbatch}`;
+    const where = found.microbatch === undefined ? "" : ` in microbatch ${found.microbatch}`;
     let saved = `its batch is saved in ${path}`;
     try {
-      saveBatch(path, batch);
+      if (batch) saveBatch(path, batch);
+      else saved = "it had no batch here, the run went on after it";
     } catch (error) {
       saved = `its batch could not be saved: ${error instanceof Error ? error.message : error}`;
     }

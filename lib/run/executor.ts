@@ -150,9 +150,9 @@ export function decodeValues(tensor: Pick<Place, "dtype">, bytes: Uint8Array<Arr
     case "f64":
       return new Float64Array(bytes.buffer);
     case "f32":
-      return Float64Array.from(new Float32Array(bytes.buffer));
+      return new Float64Array(new Float32Array(bytes.buffer));
     case "i32":
-      return Float64Array.from(new Int32Array(bytes.buffer));
+      return new Float64Array(new Int32Array(bytes.buffer));
     case "bf16":
       return Float64Array.from(new Uint16Array(bytes.buffer), bf16ToFloat);
     default:

@@ -14,9 +14,13 @@ export const RUN_FILES = {
 
 /** Whether a folder holds a run: any of its own files. */
 export function holdsRun(folder: string): boolean {
-  return [RUN_FILES.config, RUN_FILES.metrics, RUN_FILES.checkpoints].some((name) =>
-    exists(join(folder, name))
-  );
+  return Object.values(RUN_FILES).some((name) => exists(join(folder, name)));
+}
+
+/** The configuration that a run wrote into its folder, if it is there. */
+export function ownConfig(folder: string): string | undefined {
+  const path = join(folder, RUN_FILES.config);
+  return exists(path) ? path : undefined;
 }
 
 /**
@@ -42,20 +46,25 @@ export function newestRun(pattern: string): string | undefined {
     .map((name) => join(parent, name)).find(holdsRun);
 }
 
-/** Makes the folder of a new run. UserError if it holds a run already or cannot be written to. */
-export function createRunFolder(folder: string): void {
+/**
+ * Makes the folder of a new run; returns whether it was not there before. UserError if it holds a run already or cannot
+ * be written to.
+ */
+export function createRunFolder(folder: string): boolean {
   if (holdsRun(folder)) {
     throw new UserError(
       `The folder ${folder} already holds a run; choose another with --out, or go on with --resume auto --out ${folder}`,
     );
   }
+  const isNew = !exists(folder);
   makeWritable(folder);
+  return isNew;
 }
 
 /** Makes sure that a run may write into its folder. UserError if not. */
 export function makeWritable(folder: string): void {
   try {
-    Deno.mkdirSync(join(folder, RUN_FILES.checkpoints), { recursive: true });
+    Deno.mkdirSync(folder, { recursive: true });
     const probe = join(folder, ".writable");
     Deno.writeTextFileSync(probe, "");
     Deno.removeSync(probe);
@@ -63,6 +72,15 @@ export function makeWritable(folder: string): void {
     throw new UserError(
       `Cannot write to the run's folder ${folder}: ${messageOf(error)}; choose another with --out`,
     );
+  }
+}
+
+/** Removes the folder of a run that came to nothing, if it is empty, so that the next attempt may use its name. */
+export function removeEmpty(folder: string): void {
+  try {
+    Deno.removeSync(folder);
+  } catch {
+    // Not empty, or gone: there is nothing to tidy up.
   }
 }
 

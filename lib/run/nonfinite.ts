@@ -1,14 +1,23 @@
 // Finds where a NaN or infinity came from, once one has been seen: slow and thorough, never part of a good step.
 // Imports lib/run and the plan.
 
-import type { Step } from "../plan/plan.ts";
+import { lastingOf, type Step } from "../plan/plan.ts";
 import { elementCount } from "../base/shape.ts";
 import { OPS } from "../graph/ops.ts";
 import type { Executor } from "./executor.ts";
 
+/** Elements looked at in one go: a large table never lies twice in memory. */
+const PART = 1 << 20;
+
 /** The first parameter that holds a NaN or infinity, if any. */
 export function firstBadParameter(executor: Executor, names: readonly string[]): string | undefined {
-  return names.find((name) => !allFinite(executor.read(name)));
+  return names.find((name) => {
+    const count = elementCount(lastingOf(executor.plan, name).shape);
+    for (let first = 0; first < count; first += PART) {
+      if (!allFinite(executor.read(name, first, Math.min(PART, count - first)))) return true;
+    }
+    return false;
+  });
 }
 
 /** Runs a program again and returns the first tensor whose values are not finite, with the op that made it. */

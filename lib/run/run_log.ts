@@ -10,6 +10,7 @@ import {
   type LogPosition,
   MetricsLog,
   type MetricsRecord,
+  readMetrics,
   TextLog,
   trainingLine,
   validationLine,
@@ -18,8 +19,11 @@ import {
 /** The open log files of a run. */
 export class RunLog implements Disposable {
   readonly #steps: number;
+  readonly #path: string;
   readonly #text: TextLog;
-  readonly #metrics: MetricsLog;
+  #metrics: MetricsLog;
+  /** The record of the step that the run goes on after, if there is one. */
+  readonly resumed: MetricsRecord | undefined;
 
   /**
    * Writes config.json and opens the logs for a run that goes on after `done` steps (0: starts). Metrics beyond that
@@ -28,7 +32,9 @@ export class RunLog implements Disposable {
   constructor(folder: string, resolved: ResolvedConfig, done: number) {
     this.#steps = resolved.config.schedule.steps;
     writeWhole(join(folder, RUN_FILES.config), configText(resolved));
-    this.#metrics = new MetricsLog(join(folder, RUN_FILES.metrics), done);
+    this.#path = join(folder, RUN_FILES.metrics);
+    this.#metrics = new MetricsLog(this.#path, done);
+    this.resumed = done > 0 ? readMetrics(this.#path).records.find(({ step }) => step === done) : undefined;
     this.#text = new TextLog(join(folder, RUN_FILES.log));
     const { preset, device } = resolved.config;
     this.#text.line(
@@ -41,6 +47,13 @@ export class RunLog implements Disposable {
   step(record: MetricsRecord, trainMs: number, timedSteps: number): void {
     this.#metrics.append(record);
     this.#text.line(trainingLine(this.#position(record.step, trainMs, timedSteps), record.trainLoss));
+  }
+
+  /** Replaces the last record by one of the same step. */
+  amend(record: MetricsRecord): void {
+    this.#metrics.close();
+    this.#metrics = new MetricsLog(this.#path, record.step - 1);
+    this.#metrics.append(record);
   }
 
   /** A validation; returns its line. */

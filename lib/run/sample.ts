@@ -1,7 +1,8 @@
 // Text from a model: prompt to tokens, tokens drawn one by one, tokens back to text as they come.
 // Imports lib/run and data/.
 
-import { encode, EOS, TokenDecoder, TOKENIZER_VOCAB } from "../../data/tokenizer.ts";
+import { encode, TokenDecoder, TOKENIZER_VOCAB } from "../../data/tokenizer.ts";
+import { UserError } from "../base/errors.ts";
 import type { ModelConfig } from "../model/parameters.ts";
 import type { Executor } from "./executor.ts";
 import { Sampler } from "./sampler.ts";
@@ -10,7 +11,7 @@ import { Sampler } from "./sampler.ts";
 export interface TextRequest {
   /** Context length of the plan's prediction program. */
   readonly rows: number;
-  readonly model: Pick<ModelConfig, "vocab">;
+  readonly model: Pick<ModelConfig, "vocab" | "eos">;
   /** Text to go on from; empty: a new document. */
   readonly prompt: string;
   /** Tokens to write at most; the model ends a document earlier when it draws the eos token. */
@@ -28,6 +29,19 @@ export function contextRows(sequenceLength: number): number {
   return Math.min(sequenceLength, MOST_CONTEXT);
 }
 
+/**
+ * The prompt as tokens behind the one that opens a document. A model of a smaller vocabulary than the tokenizer's knows
+ * only its first tokens (the first 256 are the bytes). UserError for a prompt with others.
+ */
+export function promptTokens({ prompt, model }: Pick<TextRequest, "prompt" | "model">): number[] {
+  const tokens = encode(prompt);
+  const unknown = tokens.find((token) => token >= model.vocab);
+  if (unknown === undefined) return [model.eos, ...tokens];
+  throw new UserError(
+    `The prompt holds token ${unknown}, this model knows the tokens below ${model.vocab} only; give another prompt`,
+  );
+}
+
 /** Draws tokens and hands each piece of text to `write` as soon as its characters are whole. Returns all of it. */
 export function writeText(
   executor: Executor,
@@ -41,7 +55,7 @@ export function writeText(
     vocabulary: Math.min(request.model.vocab, TOKENIZER_VOCAB),
   });
   const decoder = new TokenDecoder();
-  const context = [EOS, ...encode(request.prompt)];
+  const context = promptTokens(request);
   let text = "";
   const add = (piece: string) => {
     text += piece;
@@ -49,7 +63,7 @@ export function writeText(
   };
   for (let i = 0; i < request.tokens; i++) {
     const token = sampler.next(context);
-    if (token === EOS) break;
+    if (token === request.model.eos) break;
     context.push(token);
     add(decoder.push(token));
   }

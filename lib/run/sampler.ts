@@ -1,6 +1,7 @@
 // Draws text from a model, one token at a time, by the forward-only prediction program over the last tokens.
 // Imports lib/run, the model's input names and lib/base.
 
+import { RunError } from "../base/errors.ts";
 import { RandomStream } from "../base/random.ts";
 import { INPUTS, promptInput } from "../model/gpt.ts";
 import type { Executor } from "./executor.ts";
@@ -35,7 +36,10 @@ export class Sampler {
     this.#random = new RandomStream(options.seed, SAMPLING_STREAM);
   }
 
-  /** The next token after `context` (at least one token; only its last `rows` are seen). */
+  /**
+   * The next token after `context` (at least one token; only its last `rows` are seen). RunError for a model whose
+   * logits are not finite.
+   */
   next(context: readonly number[]): number {
     const seen = context.slice(-this.#rows);
     const tokens = new Int32Array(this.#rows);
@@ -44,6 +48,11 @@ export class Sampler {
     this.#executor.write(INPUTS.position, [seen.length - 1]);
     this.#executor.run("predict");
     const logits = this.#executor.read("logits", 0, this.#options.vocabulary);
+    if (!logits.every(Number.isFinite)) {
+      throw new RunError(
+        "The model's logits are not finite: its parameters are broken; use an earlier checkpoint",
+      );
+    }
     return drawToken(logits, this.#options, this.#random.unit(this.#drawn++));
   }
 }
@@ -65,5 +74,6 @@ export function drawToken(
     left -= weights[i] ?? 0;
     if (left < 0) return token;
   }
-  return kept.at(-1) ?? best;
+  // Rounding left a little over: the last token that can be drawn at all.
+  return kept.findLast((_, i) => (weights[i] ?? 0) > 0) ?? best;
 }

@@ -28,7 +28,7 @@ export interface StepResult {
 export class NonFinite extends Error {
   override name = "NonFinite";
 
-  constructor(readonly tensor: string, readonly microbatch: number | undefined) {
+  constructor(readonly tensor: string, readonly microbatch?: number) {
     super(tensor);
   }
 }
@@ -43,7 +43,7 @@ export function runStep(context: StepContext, batch: Batch, t: number): StepResu
     executor.write(INPUTS.targets, microbatch.targets);
     executor.run(m === 0 ? ACCUMULATE_FIRST : ACCUMULATE_NEXT);
     const loss = executor.read("loss")[0] ?? NaN;
-    if (!Number.isFinite(loss)) throw new NonFinite(explainLoss(context, loss), m);
+    if (!Number.isFinite(loss)) throw new NonFinite(explainLoss(context, ACCUMULATE_FIRST, loss), m);
     sum += loss;
   });
   const accumulated = performance.now();
@@ -51,7 +51,7 @@ export function runStep(context: StepContext, batch: Batch, t: number): StepResu
   executor.run("update");
   const flags = executor.read(UPDATE_INPUTS.flags);
   const bad = context.specs.find((_, i) => flags[i] !== 0);
-  if (bad) throw new NonFinite(`gradient of ${bad.name}`, undefined);
+  if (bad) throw new NonFinite(`the gradient of ${bad.name}`);
   executor.refresh();
   return {
     loss: sum / batch.microbatches.length,
@@ -59,9 +59,14 @@ export function runStep(context: StepContext, batch: Batch, t: number): StepResu
   };
 }
 
-/** Where a bad loss came from: a parameter gone bad, or the first bad tensor of the program, run again. */
-function explainLoss(context: StepContext, loss: number): string {
+/** Where a bad loss came from: a parameter gone bad, or the first bad tensor of `program`, run again. */
+export function explainLoss(
+  context: Pick<StepContext, "executor" | "specs">,
+  program: string,
+  loss: number,
+): string {
   const names = context.specs.map((spec) => spec.name);
   const parameter = firstBadParameter(context.executor, names);
-  return parameter ?? firstBadTensor(context.executor, ACCUMULATE_FIRST) ?? `loss (${loss})`;
+  if (parameter !== undefined) return `parameter ${parameter}`;
+  return firstBadTensor(context.executor, program) ?? `the loss (${loss})`;
 }

@@ -1,10 +1,11 @@
 // The training loop: batches, steps, validation, checkpoints, samples, stopping. Says everything that happens as
 // events and log lines; prints nothing. Imports lib/run, data/ and what lies below.
 
-import { DataLoader } from "../../data/loader.ts";
+import { type Batch, DataLoader } from "../../data/loader.ts";
 import { ValidationReader } from "../../data/validation.ts";
 import { parseIsa } from "../../ffi/cpu.ts";
 import type { Device, DevicePeak } from "../../ffi/device.ts";
+import type { RunError } from "../base/errors.ts";
 import { elementCount } from "../base/shape.ts";
 import type { Config } from "../config/schema.ts";
 import { type ParameterSpec, parameterSpecs } from "../model/parameters.ts";
@@ -21,7 +22,8 @@ import type { MetricsRecord } from "./metrics.ts";
 import { availableBytes } from "./machine.ts";
 import { planRun } from "./programs.ts";
 import { contextRows, writeText } from "./sample.ts";
-import { NonFinite, runStep, type StepResult } from "./step.ts";
+import { explainLoss, NonFinite, runStep, type StepResult } from "./step.ts";
+import { firstBadParameter } from "./nonfinite.ts";
 import { RunLog } from "./run_log.ts";
 import { validationLoss } from "./validate.ts";
 
@@ -101,7 +103,11 @@ class TrainingRun {
   /** Steps done since the beginning of the run, and the step of the newest checkpoint. */
   #done = 0;
   #saved = -1;
+  /** The batch of the step done last. */
+  #batch: Batch | undefined;
   #valLoss: number | undefined;
+  /** Whether a validation was given up because the run should stop. */
+  #cutOff = false;
   /** Time spent in training steps here, evaluation, checkpoints and start-up excluded. */
   #trainMs = 0;
   #stepsHere = 0;
@@ -134,7 +140,21 @@ class TrainingRun {
     this.#saved = this.#done;
     using log = new RunLog(folder, resolved, this.#done);
     this.#sayStart();
+    await this.#catchUp(log);
     await this.#loop(log);
+  }
+
+  /** The validation of the checkpoint's own step, where the run was stopped in the middle of it. */
+  async #catchUp(log: RunLog): Promise<void> {
+    const record = log.resumed;
+    if (!record) return;
+    this.#valLoss = record.valLoss;
+    if (record.valLoss === undefined && this.#due(this.#config.run.valEvery)) {
+      await this.#validate(record, log);
+      if (record.valLoss !== undefined) log.amend(record);
+    } else if (this.#done === this.#config.schedule.steps) {
+      this.#say({ kind: "note", text: "The run is finished already; there is nothing left to do" });
+    }
   }
 
   #sayStart(): void {
@@ -155,13 +175,16 @@ class TrainingRun {
     while (this.#done < steps && !this.#stop.isSet()) {
       const record = await this.#step();
       const { valEvery, checkpointEvery, sampleEvery } = this.#config.run;
-      if (this.#due(valEvery)) await this.#validate(record, log);
-      log.step(record, this.#trainMs, this.#stepsHere);
+      try {
+        if (this.#due(valEvery)) await this.#validate(record, log);
+      } finally {
+        log.step(record, this.#trainMs, this.#stepsHere);
+      }
       this.#say({ kind: "step", record, secondsLeft: this.#meanStepMs * (steps - this.#done) / 1000 });
       if (sampleEvery > 0 && this.#done % sampleEvery === 0) this.#sample(log);
       if (this.#due(checkpointEvery)) this.#checkpoint();
     }
-    const interrupted = this.#done < steps;
+    const interrupted = this.#done < steps || this.#cutOff;
     if (this.#saved !== this.#done) this.#checkpoint();
     const { step, valLoss } = { step: this.#done, valLoss: this.#valLoss };
     if (interrupted) log.line(`step:${step}/${steps} interrupted`);
@@ -181,7 +204,7 @@ class TrainingRun {
     const { optim, schedule } = this.#config;
     const t = this.#done;
     const started = performance.now();
-    const batch = await this.#data.loader.next();
+    const batch = await this.#keeping(() => this.#data.loader.next());
     const loaded = performance.now();
     let result: StepResult;
     try {
@@ -190,6 +213,7 @@ class TrainingRun {
       if (!(error instanceof NonFinite)) throw error;
       throw this.#checkpoints.nonFinite(error, batch, t + 1);
     }
+    this.#batch = batch;
     const stepMs = performance.now() - started;
     this.#done++;
     this.#stepsHere++;
@@ -214,11 +238,18 @@ class TrainingRun {
   }
 
   async #validate(record: MetricsRecord, log: RunLog): Promise<void> {
-    const loss = await validationLoss(this.#executor, this.#data.validation, {
-      stop: () => this.#stop.isSet(),
-      progress: (share) => this.#say({ kind: "validating", step: this.#done, share }),
-    });
+    const loss = await this.#keeping(() =>
+      validationLoss(this.#executor, this.#data.validation, {
+        stop: () => this.#stop.isSet(),
+        progress: (share) => this.#say({ kind: "validating", step: this.#done, share }),
+      })
+    );
+    this.#cutOff = loss === undefined;
     if (loss === undefined) return;
+    if (!Number.isFinite(loss)) {
+      const context = { executor: this.#executor, specs: this.#specs };
+      throw this.#nonFinite(explainLoss(context, "evaluate", loss));
+    }
     record.valLoss = loss;
     this.#valLoss = loss;
     const line = log.validation(this.#done, loss, this.#trainMs, this.#stepsHere);
@@ -240,7 +271,25 @@ class TrainingRun {
     this.#say({ kind: "sample", step: this.#done, text });
   }
 
+  /** The error for a model that the update of the step done last has broken. */
+  #nonFinite(tensor: string): RunError {
+    return this.#checkpoints.nonFinite(new NonFinite(tensor), this.#batch, this.#done);
+  }
+
+  /** Does what the data can make fail; the steps done so far are then in a checkpoint before it is thrown. */
+  async #keeping<T>(action: () => Promise<T>): Promise<T> {
+    try {
+      return await action();
+    } catch (error) {
+      if (this.#saved !== this.#done) this.#checkpoint();
+      throw error;
+    }
+  }
+
+  /** Writes a checkpoint, but never of a model that is broken: resuming would take it for the newest good one. */
   #checkpoint(): void {
+    const bad = firstBadParameter(this.#executor, this.#specs.map(({ name }) => name));
+    if (bad !== undefined) throw this.#nonFinite(`parameter ${bad}`);
     const path = this.#checkpoints.save(this.#done, (text) => this.#say({ kind: "note", text }));
     this.#saved = this.#done;
     this.#say({ kind: "checkpoint", step: this.#done, path });

@@ -24,7 +24,9 @@ for (const preset of PRESET_NAMES) {
     assert(found.plannedBytes < found.naiveBytes);
     assertEquals(found.largest.length, 10);
     const names = found.programs.map((program: { name: string }) => program.name);
-    for (const name of ["accumulate-first", "accumulate-next", "evaluate", "update"]) assert(names.includes(name));
+    for (const name of ["accumulate-first", "accumulate-next", "evaluate", "update"]) {
+      assert(names.includes(name));
+    }
     // Forward and backward need 6 FLOPs a parameter of a matrix product and token; embedding rows are only copied.
     const { vocab, dim } = PRESETS[preset].values.model;
     assert(found.step.flops > 6 * found.tokensPerStep * (found.parameters - vocab * dim));
@@ -37,7 +39,15 @@ Deno.test("building the largest preset's plan takes less than 5 seconds on a bus
   const started = performance.now();
   const { sequenceLength, deviceBatchSequences } = data;
   const training = { optim, microbatches: 40 };
-  planRun({ model, kind: "cpu", precision: "bf16", sequenceLength, deviceBatchSequences, training, evaluate: true });
+  planRun({
+    model,
+    kind: "cpu",
+    precision: "bf16",
+    sequenceLength,
+    deviceBatchSequences,
+    training,
+    evaluate: true,
+  });
   // It is 0.3 s alone; something quadratic would take minutes.
   assert(performance.now() - started < 5000);
 });
@@ -46,7 +56,7 @@ Deno.test("plan prints the numbers for people, --text the steps too", async () =
   const plain = await nanogpt(["plan", "--preset", "tiny"]);
   assertEquals(plain.code, 0);
   assertMatch(plain.stdout, /^parameters +6537223 \(6\.54M\)$/m);
-  assertMatch(plain.stdout, /^training step +256 tokens in 4 microbatches: \S+FLOP, .* read and written$/m);
+  assertMatch(plain.stdout, /^training step +256 tokens in 4 microbatches: \S+ GFLOP, .* read and written$/m);
   assertMatch(plain.stdout, /^memory +\S+ MiB planned, \S+ MiB naive/m);
   assertMatch(plain.stdout, /^accumulate-first +\d+ /m);
   assertMatch(plain.stdout, /^this machine +.* available: fits$/m);
@@ -71,7 +81,9 @@ Deno.test("train refuses what does not fit, before it touches device or data", a
   );
   await Deno.remove(out, { recursive: true });
   assertEquals(code, 1);
-  for (const word of ["The plan needs", "short-lived", "parameter", "data.deviceBatchSequences", "model.layers"]) {
+  for (
+    const word of ["The plan needs", "short-lived", "parameter", "data.deviceBatchSequences", "model.layers"]
+  ) {
     assertStringIncludes(stderr, word);
   }
 });

@@ -48,16 +48,23 @@ function wordsFrom(seed: number): () => number {
   };
 }
 
+/** Float64Array.from with a function, without its cost of a third of a microsecond an element. */
+function filled(count: number, valueAt: (index: number) => number): Float64Array {
+  const values = new Float64Array(count);
+  for (let i = 0; i < count; i++) values[i] = valueAt(i);
+  return values;
+}
+
 /** Numbers on the grid of 1/8 in [-5, 5]: bf16 holds them, and float32 holds sums of thousands of their products. */
 export function gridValues(count: number, seed: number): Float64Array {
   const next = wordsFrom(seed);
-  return Float64Array.from({ length: count }, () => (next() % 81 - 40) / 8);
+  return filled(count, () => (next() % 81 - 40) / 8);
 }
 
 /** Numbers in [-1, 1) that use all bits of a float32. */
 export function roughValues(count: number, seed: number): Float64Array {
   const next = wordsFrom(seed);
-  return Float64Array.from({ length: count }, () => Math.fround(next() / 2 ** 31 - 1));
+  return filled(count, () => Math.fround(next() / 2 ** 31 - 1));
 }
 
 /** Moves grid values by less than half of bf16's spacing: as float32 they differ, rounded to bf16 they do not. */
@@ -92,13 +99,16 @@ export function rounded(value: number, type: Real): number {
 }
 
 function encode(values: Float64Array, type: Real): Uint8Array {
-  const data = type === "f32" ? Float32Array.from(values) : Uint16Array.from(values, (x) => floatToBf16(x));
-  return new Uint8Array(data.buffer);
+  if (type === "f32") return new Uint8Array(Float32Array.from(values).buffer);
+  const words = new Uint16Array(values.length);
+  for (let i = 0; i < words.length; i++) words[i] = floatToBf16(values[i] ?? NaN);
+  return new Uint8Array(words.buffer);
 }
 
 function decode(bytes: Uint8Array<ArrayBuffer>, type: Real): Float64Array {
   if (type === "f32") return Float64Array.from(new Float32Array(bytes.buffer));
-  return Float64Array.from(new Uint16Array(bytes.buffer), bf16ToFloat);
+  const words = new Uint16Array(bytes.buffer);
+  return filled(words.length, (i) => bf16ToFloat(words[i] ?? 0));
 }
 
 const GUARD_BYTES = 128;

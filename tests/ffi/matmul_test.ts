@@ -146,21 +146,31 @@ for (const isa of SETS) {
   });
 }
 
-Deno.test("matmul() is exact where the packed operand does not fit its scratch", () => {
-  // Deeper than the scratch (c in float32 and, through sums, in bf16), then wider at a depth that is not cut.
+Deno.test("matmul() is exact where k is too deep for the scratch that holds the packed operand", () => {
+  // 40 rows of 320,000 bf16 are 25.6 MB of 24: float32 results are summed in c, bf16 results in scratch.
+  const sizes: Sizes = [40, 45, 320000];
+  const common = { transA: false, transB: false, a: "bf16", b: "bf16" } as const;
+  const forms: readonly Form[] = [
+    { ...common, c: "f32", mode: "accumulate" },
+    { ...common, c: "bf16", mode: "in place" },
+  ];
   for (const isa of ["avx2", "amx"] as const) {
-    withRunner(isa, 2, 128 << 20, (runner) => {
-      const forms = allForms().filter((form) =>
-        form.transA !== form.transB && form.a === "bf16" && form.b === "bf16"
-      );
-      checkSizes(runner, [260, 300, 50304], forms.filter((form) => form.transA).slice(0, 5));
-    });
+    withRunner(isa, 2, 64 << 20, (runner) => checkSizes(runner, sizes, forms));
   }
-  withRunner("avx2", 2, 128 << 20, (runner) => {
-    const forms = allForms().filter((form) =>
-      form.a === "f32" && form.b === "f32" && form.transB && !form.transA
-    );
-    checkSizes(runner, [1540, 1560, 4096], forms.filter((form) => form.mode === "overwrite"));
+});
+
+Deno.test("matmul() is exact where the packed operand is too wide for its scratch", () => {
+  const sizes: Sizes = [1540, 1560, 4096];
+  const [m, n, k] = sizes;
+  const a = gridValues(m * k, 31), b = gridValues(k * n, 32);
+  const form: Form = { transA: false, transB: true, a: "f32", b: "f32", c: "f32", mode: "overwrite" };
+  withRunner("avx2", 2, 64 << 20, (runner) => {
+    const c = runner.run(form, sizes, a, b, new Float64Array(m * n));
+    // Freivalds: c v = a (b v), here exact in float64, catches any wrong element of c unless errors cancel.
+    const v = Float64Array.from({ length: n }, (_, j) => j % 7 + 1);
+    const left = exactProduct(c, v, [m, 1, n]);
+    const right = exactProduct(a, exactProduct(b, v, [k, 1, n]), [m, 1, k]);
+    assertClose(left, right, {});
   });
 });
 

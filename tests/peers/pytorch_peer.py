@@ -112,7 +112,10 @@ class Optimiser:
 
     def __init__(self, parameters, act):
         self.parameters, self.act, self.steps_done = parameters, act, 0
-        self.moments = {name: [torch.zeros_like(p) for _ in range(1 if self.is_muon(name) else 2)] for name, p in parameters.items()}
+        self.moments = {
+            name: [torch.zeros_like(p) for _ in range(1 if self.is_muon(name) else 2)]
+            for name, p in parameters.items()
+        }
 
     @staticmethod
     def is_muon(name):
@@ -136,10 +139,11 @@ class Optimiser:
                 p.sub_(rate * mean / (square.sqrt() + 1e-8))
 
 
-def product_seconds(act):
-    """Time of a matrix product that fits the caches, the best of three."""
-    a, b = torch.ones(256, 768, dtype=act), torch.ones(768, 768, dtype=act)
-    return min(timed(lambda: a @ b.T) for _ in range(3))
+def linear_seconds(act):
+    """Time of a linear layer's forward and backward products over 256 tokens, the best of three."""
+    x = torch.ones(256, 768, dtype=act, requires_grad=True)
+    weight = torch.ones(768, 768, dtype=act, requires_grad=True)
+    return min(timed(lambda: F.linear(x, weight).sum().backward()) for _ in range(3))
 
 
 def timed(work):
@@ -164,9 +168,9 @@ def main():
     torch.manual_seed(1)
     m = Model(layers=options.layers)
     act = torch.bfloat16 if options.precision == "bf16" else torch.float32
-    if act == torch.bfloat16 and product_seconds(act) > 2 * product_seconds(torch.float32):
-        # Without AVX-512 PyTorch has no bf16 kernels worth the name: it would take an hour. Its best counts.
-        print("PyTorch multiplies bf16 at less than half the speed of float32 here: timing float32", file=sys.stderr)
+    if act == torch.bfloat16 and linear_seconds(act) > 2 * linear_seconds(torch.float32):
+        # Without AVX-512 some of its bf16 products have no fast kernel: a run would take an hour. Its best counts.
+        print("PyTorch's bf16 is less than half as fast as its float32 here: timing float32", file=sys.stderr)
         act = torch.float32
     parameters = make_parameters(m)
     optimiser = Optimiser(parameters, act)
@@ -189,8 +193,13 @@ def main():
             print(f"PyTorch cannot compile here: {error}", file=sys.stderr)
     variants = [name for name in options.variants.split(",") if name in loss_functions]
     say = lambda line: print(json.dumps(line), flush=True)
-    say({"name": f"PyTorch {torch.__version__}", "variants": variants, "precision": "bf16" if act == torch.bfloat16 else "fp32",
-         "threads": torch.get_num_threads(), "tokens": options.sequences * options.length})
+    say({
+        "name": f"PyTorch {torch.__version__}",
+        "variants": variants,
+        "precision": "bf16" if act == torch.bfloat16 else "fp32",
+        "threads": torch.get_num_threads(),
+        "tokens": options.sequences * options.length,
+    })
 
     alone = [*variants, "update"] * options.runs
     for request in sys.stdin if options.serve else alone:

@@ -45,7 +45,8 @@ const CASES = [["cpu", "bf16"], ["cpu", "fp32"], ["reference", "fp32"]] as const
 
 for (const [kind, precision] of CASES) {
   const name = kind === "reference" ? kind : `${kind}-${precision}`;
-  Deno.test(`the plan for ${name} is as stored`, () => checkSnapshot(name, formatPlan(planOf(kind, precision))));
+  Deno.test(`the plan for ${name} is as stored`, () =>
+    checkSnapshot(name, formatPlan(planOf(kind, precision))));
 }
 
 Deno.test("formatPlan() is the same for the same plan built twice, and not for another", () => {
@@ -94,13 +95,18 @@ Deno.test("no two tensors that live at once share bytes, but for an output in it
     });
     for (const program of plan.programs.values()) {
       const short = livesOf(program).filter(({ place }) => plan.lasting.get(place.name) !== place);
-      assert(program.name !== ACCUMULATE_FIRST || short.length > 50, "expected to have found the activations");
+      assert(
+        program.name !== ACCUMULATE_FIRST || short.length > 50,
+        "expected to have found the activations",
+      );
       const clashes = short.flatMap((a, i) =>
         short.slice(i + 1).filter((b) => sharesBytes(a, b) && !takesOver(a, b) && !takesOver(b, a))
           .map((b) => `${a.place.name} and ${b.place.name} at step ${b.first} of ${program.name}`)
       );
       assertEquals(clashes, []);
-      for (const { place, end } of short) assert(place.offset >= plan.lastingBytes && end <= plan.plannedBytes);
+      for (const { place, end } of short) {
+        assert(place.offset >= plan.lastingBytes && end <= plan.plannedBytes);
+      }
     }
   }
 });
@@ -112,7 +118,10 @@ Deno.test("a step's cost is that of its microbatches and one update", () => {
   assertEquals(stepCost(plan, 4).flops, expected);
   // Forward 2, backward 4 FLOPs for each weight of a matrix and token; attention and the rest come on top.
   const weights = [...plan.lasting.values()].filter((t) => t.kind === "parameter" && t.shape.length === 2);
-  const matrices = weights.filter((t) => t.name !== "embed.weight").reduce((sum, t) => sum + tensorBytes(t) / 4, 0);
+  const matrices = weights.filter((t) => t.name !== "embed.weight").reduce(
+    (sum, t) => sum + tensorBytes(t) / 4,
+    0,
+  );
   const matmuls = 6 * 24 * matrices;
   assert(cost("accumulate-first") > matmuls && cost("accumulate-first") < 2.5 * matmuls);
 });
@@ -132,7 +141,15 @@ Deno.test("reportPlan() counts parameters and bytes, requireMemory() names what 
 
   requireMemory(plan, plan.plannedBytes);
   const error = assertThrows(() => requireMemory(plan, plan.plannedBytes - 1), UserError);
-  for (const word of ["parameter", "short-lived", "data.deviceBatchSequences", "data.sequenceLength", "model.dim"]) {
+  for (
+    const word of [
+      "parameter",
+      "short-lived",
+      "data.deviceBatchSequences",
+      "data.sequenceLength",
+      "model.dim",
+    ]
+  ) {
     assertStringIncludes(error.message, word);
   }
 });

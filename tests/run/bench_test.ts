@@ -86,7 +86,10 @@ Deno.test("by step: the groups hold every step once, the most time lost first", 
   assertEquals(new Set(keys).size, keys.length);
   for (const { ms, floorMs, lostMs, floorShare, gflops, gigabytesPerSecond } of steps) {
     assertEquals([lostMs, floorShare], [ms - floorMs, floorMs / ms]);
-    const bound = Math.max(gflops * 1e9 / PEAK.bf16FlopsPerSecond, gigabytesPerSecond * 1e9 / PEAK.bytesPerSecond);
+    const bound = Math.max(
+      gflops * 1e9 / PEAK.bf16FlopsPerSecond,
+      gigabytesPerSecond * 1e9 / PEAK.bytesPerSecond,
+    );
     assert(Math.abs(floorShare - bound) <= 1e-9 * bound, `${floorShare} and ${bound}`);
   }
 });
@@ -129,7 +132,8 @@ async function withPeer(code: string, use: (request: Parameters<typeof Peer.star
 
 Deno.test("Peer asks for one run at a time and reads its seconds", async () => {
   const ready = '{"name": "PyTorch 9", "variants": ["eager"], "precision": "fp32", "tokens": 64}';
-  const code = `echo '${ready}'\nwhile read what; do echo "{\\"what\\": \\"$what\\", \\"seconds\\": 0.5}"; done`;
+  const code =
+    `echo '${ready}'\nwhile read what; do echo "{\\"what\\": \\"$what\\", \\"seconds\\": 0.5}"; done`;
   await withPeer(code, async (request) => {
     const peer = await Peer.start(request);
     try {

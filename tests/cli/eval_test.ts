@@ -1,0 +1,67 @@
+// nanogpt eval on a finished run: the run's own validation loss, other shards and token counts, and what it refuses.
+
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { join } from "@std/path";
+import { putShard } from "../data/helpers.ts";
+import { inRunFolder, metricsOf, mustRun, run, someTokens, trainArgs } from "./small_run.ts";
+
+/** The loss that eval printed. */
+function lossIn(stdout: string): string {
+  return /^step:12 val_loss:(\d+\.\d{4}) perplexity:[\d.]+ tokens:\d+ tokens_per_second:[\d.]+k?M?\n$/.exec(
+    stdout,
+  )?.[1] ??
+    stdout;
+}
+
+Deno.test("nanogpt eval", (t) =>
+  inRunFolder(async (folder) => {
+    const out = join(folder, "run");
+    await mustRun([...trainArgs(folder), "--out", out]);
+    const trained = Number(metricsOf(out).at(-1)?.valLoss).toFixed(4);
+    const checkpoint = join(out, "checkpoints", "step-000012");
+
+    await t.step("gives the validation loss of the run, of its folder and of its checkpoint", async () => {
+      for (const path of [out, checkpoint]) {
+        const { stdout, stderr } = await mustRun(["eval", path]);
+        assertEquals([lossIn(stdout), stderr], [trained, ""]);
+      }
+    });
+    await t.step("of fewer tokens, of other shards", async () => {
+      const fewer = (await mustRun(["eval", out, "--tokens", "64"])).stdout;
+      assertStringIncludes(fewer, "tokens:64 ");
+      const other = await putShard(folder, "other.bin", someTokens(300, 8));
+      const elsewhere = lossIn((await mustRun(["eval", out, "--val", other])).stdout);
+      assertEquals(new Set([lossIn(fewer), elsewhere, trained]).size, 3, "three different losses");
+      // The shards of the run, named on the command line, from a copy outside any run's folder.
+      await Deno.rename(checkpoint, join(folder, "moved"));
+      const moved = await mustRun(["eval", join(folder, "moved"), "--val", join(folder, "val.bin")]);
+      // Without its run's config.json it computes in the default precision, which is the run's.
+      assertEquals(lossIn(moved.stdout), trained);
+    });
+    await t.step("what it refuses", async () => {
+      const moved = join(folder, "moved");
+      const cases: [string[], RegExp][] = [
+        [["eval", join(folder, "nowhere")], /^There is no checkpoint .*nowhere; check the path$/],
+        [["eval", folder], /is no complete checkpoint: state\.json is missing; use another checkpoint$/],
+        [["eval", out], /^The run .*run has no intact checkpoint$/],
+        [["eval", moved], /^.*moved lies in no run's folder; name the validation shards with --val GLOB$/],
+        [
+          ["eval", moved, "--val", join(folder, "no*.bin")],
+          /^No file matches --val ".*": no name matches no\*\.bin; check/,
+        ],
+        [
+          ["eval", moved, "--val", join(folder, "val.bin"), "--tokens", "320"],
+          /val\.bin of data\.val is too short for data\.valTokens 320: .*; lower data\.valTokens to at most 288$/,
+        ],
+        [
+          ["eval", moved, "--val", join(folder, "val.bin"), "--tokens", "50"],
+          /^data\.valTokens \(50\) must be a multiple of data\.sequenceLength \(16\); the next lower is 48$/,
+        ],
+      ];
+      for (const [args, expected] of cases) {
+        const { code, stdout, stderr } = await run(args);
+        assertEquals([code, stdout], [1, ""], stderr);
+        assertMatch(stderr.trimEnd(), expected);
+      }
+    });
+  }));

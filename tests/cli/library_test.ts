@@ -1,0 +1,122 @@
+// The kernel library as a run finds it: absent, no library at all, of another ABI version, without a symbol, or asked
+// for an instruction set that there is not. The program runs from a copy of its folder (links, but for build/), where
+// libraries of a few lines made by g++ take the place of the real one.
+
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { join } from "@std/path";
+import { NANOGPT_ABI_VERSION, SYMBOLS } from "../../ffi/symbols.ts";
+import { ROOT } from "./command.ts";
+import { inRunFolder, mustRun, run, trainArgs } from "./small_run.ts";
+
+/** Makes a shared object of some lines of C++. */
+async function build(path: string, lines: string): Promise<void> {
+  const source = `${path}.cpp`;
+  await Deno.writeTextFile(source, lines);
+  const args = ["-shared", "-fPIC", "-o", path, source];
+  const { success, stderr } = await new Deno.Command("g++", { args }).output();
+  assert(success, new TextDecoder().decode(stderr));
+}
+
+/** A folder from which the program starts with a build/ of its own; returns its main.ts. */
+async function copyOfProgram(folder: string): Promise<string> {
+  await Deno.mkdir(join(folder, "build"), { recursive: true });
+  for (const name of ["lib", "ffi", "data", "node_modules", "deno.json", "deno.lock"]) {
+    await Deno.symlink(join(ROOT, name), join(folder, name));
+  }
+  for (const name of ["main.ts", "worker.ts"]) await Deno.copyFile(join(ROOT, name), join(folder, name));
+  return join(folder, "main.ts");
+}
+
+const version = (number: number) => `extern "C" unsigned nanogpt_abi_version() { return ${number}; }`;
+
+/** Every function of the library, doing nothing, but for one; the version is apart. */
+const allBut = (lacking: string) =>
+  Object.keys(SYMBOLS).filter((name) => name !== "nanogpt_abi_version" && name !== lacking)
+    .map((name) => `\nextern "C" int ${name}() { return 0; }`).join("");
+
+/** What lies in the library's place, C++ or a text (neither: nothing), and what is said of it. */
+interface LibraryCase {
+  readonly lines?: string;
+  readonly text?: string;
+  readonly said: RegExp;
+}
+
+const LIBRARIES: Readonly<Record<string, LibraryCase>> = {
+  absent: {
+    said:
+      /^Could not open the kernel library .*: .*No such file or directory.*; rebuild the kernels with `make kernels`$/,
+  },
+  "no library": {
+    text: "not an ELF file",
+    said: /^Could not open the kernel library .*; rebuild the kernels with `make kernels`$/,
+  },
+  "another version": {
+    lines: version(NANOGPT_ABI_VERSION + 7),
+    said: new RegExp(
+      `^The kernel library .* has ABI version ${
+        NANOGPT_ABI_VERSION + 7
+      }, this program expects ${NANOGPT_ABI_VERSION}; rebuild the kernels with`,
+    ),
+  },
+  "no version": {
+    lines: "int nothing;",
+    said: /^Could not open the kernel library .*nanogpt_abi_version.*; rebuild the kernels with/,
+  },
+  "a missing symbol": {
+    lines: version(NANOGPT_ABI_VERSION) + allBut("nanogpt_mix_grad"),
+    said: /^Could not open the kernel library .*undefined symbol: nanogpt_mix_grad; rebuild the kernels with/,
+  },
+};
+
+Deno.test("A kernel library that does not fit is refused before anything is trained", (t) =>
+  inRunFolder(async (folder) => {
+    const program = join(folder, "program");
+    const main = await copyOfProgram(program);
+    const library = join(program, "build", "libnanogpt_cpu.so");
+    for (const [name, { lines, text, said }] of Object.entries(LIBRARIES)) {
+      await t.step(name, async () => {
+        if (lines !== undefined) await build(library, lines);
+        if (text !== undefined) await Deno.writeTextFile(library, text);
+        const { code, stdout, stderr } = await run([...trainArgs(folder), "--out", join(folder, "run")], {
+          main,
+        });
+        assertEquals([code, stdout], [2, ""], stderr);
+        assertMatch(stderr.trimEnd(), said);
+        assertEquals(stderr.trimEnd().split("\n").length, 1, "one message, no stack");
+        if (text !== undefined || lines !== undefined) await Deno.remove(library);
+      });
+    }
+    await t.step("the reference device needs none", async () => {
+      const args = trainArgs(folder, { "schedule.steps": 1 });
+      await mustRun([...args, "--device", "reference", "--out", join(folder, "run")], { main });
+    });
+  }));
+
+Deno.test("NANOGPT_ISA: a name that there is not, and a set that this machine lacks", () =>
+  inRunFolder(async (folder) => {
+    const out = join(folder, "run");
+    const args = [...trainArgs(folder), "--out", out];
+    const unknown = await run(args, { env: { NANOGPT_ISA: "sse9" } });
+    assertEquals(unknown, {
+      code: 1,
+      stdout: "",
+      stderr: 'NANOGPT_ISA is "sse9", expected one of auto, portable, avx2, avx512, avx512bf16, amx\n',
+    });
+    const { stdout } = await mustRun([...args, "--device", "cpu"], { env: { NANOGPT_ISA: "portable" } });
+    assertMatch(stdout, /^Done/);
+    assertMatch(
+      (await mustRun(["train", "--resume", out], { env: { NANOGPT_ISA: "portable" } })).stderr,
+      /: portable, /,
+    );
+    const info = (await mustRun(["info"])).stdout;
+    const lacking = ["avx2", "avx512", "avx512bf16", "amx"].find((name) =>
+      !new RegExp(`\\b${name}\\b`).test(info)
+    );
+    if (lacking === undefined) {
+      console.log("Skipped: this machine has every instruction set");
+      return;
+    }
+    const { code, stderr } = await run(["eval", out], { env: { NANOGPT_ISA: lacking } });
+    assertEquals(code, 1);
+    assertMatch(stderr, new RegExp(`^Could not start the cpu device: .*${lacking}.*\n$`));
+  }));

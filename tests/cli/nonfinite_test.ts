@@ -1,0 +1,137 @@
+// Values that are not finite: in a parameter, in a gradient alone, made by the update. Training stops with exit code 2,
+// names step and tensor, keeps the batch, and no checkpoint is written of the broken model. The values come in by
+// checkpoints that the project's own code has written, so that their checksums are right.
+
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { join } from "@std/path";
+import { openSafetensors } from "../../lib/base/safetensors.ts";
+import { type CheckpointTensor, openCheckpoint, writeCheckpoint } from "../../lib/run/checkpoint.ts";
+import type { SafetensorsFile } from "../../lib/base/safetensors.ts";
+import { checkpointDigest, inRunFolder, metricsOf, mustRun, namesIn, run, trainArgs } from "./small_run.ts";
+
+const KEEP_ALL = { "run.keepCheckpoints": 9, "run.checkpointEvery": 4 };
+/** An edit of the tensors of a checkpoint: by name, its values in place. */
+type Edit = (name: string, values: Float32Array<ArrayBuffer>) => void;
+
+/** The tensors of a checkpoint's file after the edit. */
+function edited(file: SafetensorsFile, edit: Edit): CheckpointTensor[] {
+  return [...file.tensors].map(([name, { shape }]) => {
+    const values = Float32Array.from(file.numbers(name));
+    edit(name, values);
+    const bytes = new Uint8Array(values.buffer);
+    const read = (offset: number, target: Uint8Array) =>
+      target.set(bytes.subarray(offset, offset + target.length));
+    return { name, dtype: "F32", shape, read };
+  });
+}
+
+/** Writes the newest checkpoint of `from`, edited, into the new run `to`, behind an earlier one that is intact. */
+async function spoil(from: string, to: string, edit: Edit): Promise<void> {
+  using checkpoint = openCheckpoint(join(from, "checkpoints", "step-000008"));
+  const { files: _, ...state } = checkpoint.state;
+  await Deno.mkdir(join(to, "checkpoints", "step-000004"), { recursive: true });
+  for (const name of namesIn(join(from, "checkpoints", "step-000004"))) {
+    await Deno.copyFile(
+      join(from, "checkpoints", "step-000004", name),
+      join(to, "checkpoints", "step-000004", name),
+    );
+  }
+  for (const name of ["config.json", "metrics.jsonl"]) await Deno.copyFile(join(from, name), join(to, name));
+  const parameters = edited(checkpoint.parameters, edit);
+  const optimiser = edited(checkpoint.optimiser, edit);
+  writeCheckpoint(to, { ...state, parameters, optimiser }, 9);
+}
+
+/** What is spoilt, the step that finds it, and what it is called. */
+const CASES: Record<string, { readonly edit: Edit; readonly step: number; readonly named: RegExp }> = {
+  "a NaN in a parameter": {
+    edit: (name, values) => void (name === "blocks.1.mlp.up.weight" && values.fill(NaN, 5, 6)),
+    step: 9,
+    named: /: parameter blocks\.1\.mlp\.up\.weight in microbatch 0; /,
+  },
+  "parameters too large for the sums of a forward pass": {
+    edit: (name, values) => void (name === "blocks.0.attn.v.weight" && values.fill(3e38)),
+    step: 9,
+    named: /: \S+ of \w+\(.*\) in microbatch 0; /,
+  },
+  "a gradient that overflows under a finite loss": {
+    edit: (name, values) => {
+      // Block 0 gives zeros, which block 1 multiplies by large numbers: zeros still, but not so on the way back.
+      if (name === "blocks.0.residual_mix") values.set([0, 0]);
+      if (name === "blocks.1.residual_mix") values.set([3e38, 1]);
+      if (name === "skip_weights") values.fill(1000);
+    },
+    step: 9,
+    named: /: the gradient of [a-z.0-9_]+; /,
+  },
+  "an update that breaks a parameter, though loss and gradients are finite": {
+    edit: (name, values) => void (name === "head.weight.v" && values.fill(-1)),
+    step: 9,
+    named: /: parameter head\.weight; /,
+  },
+};
+
+Deno.test("A value that is not finite ends the run, names itself and leaves good checkpoints alone", (t) =>
+  inRunFolder(async (folder) => {
+    const good = join(folder, "good");
+    await mustRun([...trainArgs(folder, KEEP_ALL), "--precision", "fp32", "--out", good]);
+    for (const [number, [name, { edit, step, named }]] of Object.entries(CASES).entries()) {
+      await t.step(name, async () => {
+        const out = join(folder, String(number));
+        await spoil(good, out, edit);
+        const digests = await Promise.all([4, 8].map((kept) => checkpointDigest(out, kept)));
+        // The update is looked at when the next checkpoint is due; the others are found in their step.
+        const { code, stdout, stderr } = await run([
+          "train",
+          "--resume",
+          out,
+          "--set",
+          "run.checkpointEvery=1",
+        ]);
+        assertEquals([code, stdout], [2, ""], stderr);
+        const message = stderr.trimEnd().split("\n").at(-1) ?? "";
+        assertMatch(message, new RegExp(`^Step ${step} met a value that is not finite: `));
+        assertMatch(message, named);
+        const path = join(out, "bad-batch-step-000009.safetensors");
+        assertStringIncludes(message, `; its batch is saved in ${path}; training stopped`);
+        checkBatch(path);
+        assertEquals(namesIn(join(out, "checkpoints")), ["step-000004", "step-000008"]);
+        assertEquals(await Promise.all([4, 8].map((kept) => checkpointDigest(out, kept))), digests);
+      });
+    }
+    await t.step("such a model gives neither a loss nor a text", async () => {
+      const broken = join(folder, "0", "checkpoints", "step-000008");
+      const [loss, text] = await Promise.all([run(["eval", broken]), run(["sample", broken])]);
+      assertEquals([loss.code, loss.stdout], [2, ""]);
+      assertMatch(
+        loss.stderr,
+        /^The validation loss of .*step-000008 is not finite; use an earlier checkpoint\n$/,
+      );
+      assertEquals([text.code, text.stdout], [2, ""]);
+      assertMatch(
+        text.stderr,
+        /^The model's logits are not finite: its parameters are broken; use an earlier/,
+      );
+    });
+    await t.step("the run goes on from the checkpoint before", async () => {
+      const out = join(folder, "0");
+      await mustRun(["train", "--resume", join(out, "checkpoints", "step-000004")]);
+      assertEquals(await checkpointDigest(out, 12), await checkpointDigest(good, 12));
+      assertEquals(metricsOf(out).length, 12);
+    });
+  }));
+
+/** The file holds step 9's tokens as int32: 4 microbatches of 16, each target the next token. */
+function checkBatch(path: string): void {
+  const batch = openSafetensors(path);
+  try {
+    assertEquals([...batch.tensors.keys()].toSorted(), ["targets", "tokens"]);
+    for (const { dtype, shape } of batch.tensors.values()) assertEquals([dtype, shape], ["I32", [4, 16]]);
+    const [tokens, targets] = ["tokens", "targets"].map((name) => Array.from(batch.numbers(name)));
+    assert(tokens && targets);
+    assertEquals(tokens.slice(1), targets.slice(0, -1));
+    assert(tokens.every((token) => token >= 0 && token < 256) && new Set(tokens).size > 10);
+  } finally {
+    batch.close();
+  }
+}

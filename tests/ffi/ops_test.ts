@@ -1,0 +1,144 @@
+// Every op of the table, over all its sample cases, on every instruction set: values against the float64 reference
+// device, guard words around every tensor, inputs unchanged, outputs added to and written in place, and the same bits on
+// one thread and on two. Sets that this machine lacks run simulated.
+
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import type { CpuDevice } from "../../ffi/cpu.ts";
+import type { Device } from "../../ffi/device.ts";
+import { at } from "../../lib/graph/node.ts";
+import { OP_NAMES, type OpName } from "../../lib/graph/op.ts";
+import { OPS } from "../../lib/graph/ops.ts";
+import { caseName, casesOf } from "../../lib/graph/samples.ts";
+import { judge, runCase, type Variant, variantName, variantsOf, weigh } from "../../lib/run/check_ops.ts";
+import { activationType, type Precision } from "../../lib/run/devices.ts";
+import { type CpuSet, cpuSets, openSet } from "./cpu_sets.ts";
+
+const SETS = cpuSets();
+const PRECISIONS: readonly Precision[] = ["fp32", "bf16"];
+
+/** Every set on one thread and on two. */
+function openAll(): { set: CpuSet; one: CpuDevice; two: CpuDevice }[] {
+  return SETS.map((set) => ({ set, one: openSet(set, 1), two: openSet(set, 2) }));
+}
+
+function checkEverywhere(op: OpName, precision: Precision): string[] {
+  const devices = openAll();
+  const problems: string[] = [];
+  try {
+    for (const c of casesOf(op, activationType("cpu", precision))) {
+      const w = weigh(c);
+      for (const variant of variantsOf(c)) {
+        for (const { set, one, two } of devices) {
+          const name = `${set.isa}, ${caseName(c)}, ${variantName(c, variant)}`;
+          const [outcome, again] = [runCase(one, w, variant), runCase(two, w, variant)];
+          problems.push(...judge(w, variant, outcome).problems.map((problem) => `${name}: ${problem}`));
+          problems.push(...again.harm.map((problem) => `${name}, two threads: ${problem}`));
+          outcome.outputs.forEach((bytes, o) => {
+            if (at(again.outputs, o).every((byte, i) => byte === bytes[i])) return;
+            problems.push(`${name}: output ${o} has other bits on two threads than on one`);
+          });
+        }
+      }
+    }
+  } finally {
+    devices.forEach(({ one, two }) => [one, two].forEach((device) => device.close()));
+  }
+  return problems;
+}
+
+for (const op of OP_NAMES) {
+  Deno.test({
+    name: `${op} agrees with the reference device on ${SETS.map(({ isa }) => isa).join(", ")}`,
+    ignore: SETS.length === 0,
+    fn: () => assertEquals(PRECISIONS.flatMap((precision) => checkEverywhere(op, precision)), []),
+  });
+}
+
+Deno.test("each set reports itself and not another", { ignore: SETS.length === 0 }, () => {
+  for (const { set, one, two } of openAll()) {
+    assertEquals([one.describe().isa, one.describe().simulated], [set.isa, set.simulated]);
+    assertEquals([one.describe().threads, two.describe().threads], [1, 2]);
+    [one, two].forEach((device) => device.close());
+  }
+});
+
+/** A device whose kernels do nothing but what `act` does to the bytes of memory, given the first tensor's offset. */
+function fake(act: (memory: Uint8Array, offset: number) => void): Device {
+  return {
+    kind: "cpu",
+    describe: () => ({ kind: "cpu", machine: "", isa: "", threads: 1, available: [], simulated: true }),
+    allocate(bytes) {
+      const memory = new Uint8Array(bytes);
+      return {
+        bytes,
+        upload: (offset, data) => memory.set(data, offset),
+        download: (offset, target) => target.set(memory.subarray(offset, offset + target.length)),
+        free: () => {},
+      };
+    },
+    bind(_symbol, memory, tensors) {
+      return () => {
+        const bytes = new Uint8Array(memory.bytes);
+        memory.download(0, bytes);
+        act(bytes, at(tensors, 0).offset);
+        memory.upload(0, bytes);
+      };
+    },
+    measurePeak: () => ({ f32FlopsPerSecond: 0, bf16FlopsPerSecond: 0, bytesPerSecond: 0 }),
+    close: () => {},
+  };
+}
+
+Deno.test("the op check sees a kernel that writes nothing, beyond its output, before it, or into an input", () => {
+  const w = weigh(at(casesOf("reluSquared", "f32"), 1));
+  const bytes = 4 * at(w.expected, 0).length;
+  const plain: Variant = { kind: "plain" };
+  const problemsOf = (act: Parameters<typeof fake>[0]) => {
+    const { problems } = judge(w, plain, runCase(fake(act), w, plain));
+    assert(problems.length > 0);
+    return problems.join("\n");
+  };
+  const correct = new Uint8Array(Float32Array.from(at(w.expected, 0)).buffer);
+  const write = (memory: Uint8Array, offset: number) => memory.set(correct, offset);
+  assertEquals(judge(w, plain, runCase(fake(write), w, plain)).problems, []);
+  assertStringIncludes(problemsOf(() => {}), "not finite");
+  assertStringIncludes(
+    problemsOf((memory, offset) => {
+      write(memory, offset);
+      memory[offset + bytes] = 1;
+    }),
+    "the guard after it changed",
+  );
+  assertStringIncludes(
+    problemsOf((memory, offset) => {
+      write(memory, offset);
+      memory[offset - 1] = 1;
+    }),
+    "the guard before it changed",
+  );
+  assertStringIncludes(
+    problemsOf((memory, offset) => {
+      write(memory, offset);
+      // 148 bytes of output, guards to the next whole 256 bytes and 256 more, a guard of 256, then the input.
+      memory[offset + 768] = 1;
+    }),
+    "input x: it changed",
+  );
+  assertStringIncludes(
+    problemsOf((memory, offset) => {
+      write(memory, offset);
+      memory[offset + 3] = 0x44; // the first element is now at least 512
+    }),
+    "outside tolerance",
+  );
+});
+
+Deno.test("every op of the table has sample cases, and those that may be written in place are", () => {
+  for (const op of OP_NAMES) {
+    const cases = casesOf(op, "f32");
+    assert(cases.length > 0, op);
+    const variants = cases.flatMap(variantsOf);
+    if (OPS[op].reuses) assert(variants.some(({ kind }) => kind === "reuse"), op);
+    if (OPS[op].accumulates) assert(variants.some(({ kind }) => kind === "accumulate"), op);
+  }
+});

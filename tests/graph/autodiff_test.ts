@@ -1,0 +1,99 @@
+// Differentiation and rewriting of graphs beyond single ops: sums over several uses, what does not depend, what has no
+// gradient; replaced values, dead nodes, expansions.
+
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assertClose } from "../../lib/base/compare.ts";
+import { InternalError } from "../../lib/base/errors.ts";
+import { differentiate } from "../../lib/graph/autodiff.ts";
+import { GraphBuilder } from "../../lib/graph/builder.ts";
+import { at, type Value } from "../../lib/graph/node.ts";
+import { product } from "../../lib/graph/ops/matrices.ts";
+import { dropDead, expandOps, replaceValues } from "../../lib/graph/rewrite.ts";
+import { interpret } from "../../lib/run/interpret.ts";
+
+/** Float64 arithmetic in another order: a few roundings. */
+const ROUNDED = { relative: 1e-14, absolute: 1e-15 };
+
+Deno.test("a value used several times gets the sum of its gradients", () => {
+  const b = new GraphBuilder();
+  const x = b.input("x", [3], "f64");
+  const square = b.one("reluSquared", [x]);
+  // y = x^2 + x + x for positive x: dy/dx = 2x + 2.
+  const y = b.one("add", [b.one("add", [square, x]), x]);
+  const seed = b.input("seed", [3], "f64");
+  const { gradients } = differentiate(b, 0, new Map([[y, seed]]), [x]);
+  const dx = gradients.get(x);
+  assert(dx);
+  const { d } = interpret(b.build("g", { d: dx }), { x: [1, 2, 0.5], seed: [1, 10, 100] });
+  assertClose(d ?? [], [4, 60, 300], ROUNDED);
+});
+
+Deno.test("the same value as both operands of a product gets both gradients", () => {
+  const b = new GraphBuilder();
+  const x = b.input("x", [2, 2], "f64");
+  const y = b.one("matmul", [x, x], product(0, 0, "f64"));
+  const seed = b.input("seed", [2, 2], "f64");
+  const { gradients } = differentiate(b, 0, new Map([[y, seed]]), [x]);
+  const dx = gradients.get(x);
+  assert(dx);
+  // d sum(seed * xx)/dx = seed x^T + x^T seed, written out for x = [[1, 2], [3, 4]], seed = [[1, 0], [0, 2]].
+  const { d } = interpret(b.build("g", { d: dx }), { x: [1, 2, 3, 4], seed: [1, 0, 0, 2] });
+  assertClose(d ?? [], [1 + 1, 3 + 6, 4 + 2, 8 + 8], ROUNDED);
+});
+
+Deno.test("what the seeds do not depend on gets no gradient, and no node is made for it", () => {
+  const b = new GraphBuilder();
+  const [x, other] = [b.input("x", [3], "f64"), b.input("other", [3], "f64")];
+  const y = b.one("reluSquared", [x]);
+  b.one("reluSquared", [other]);
+  const before = b.nodes.length;
+  const { gradients } = differentiate(b, 0, new Map([[y, y]]), [x, other]);
+  assertEquals([gradients.has(x), gradients.has(other)], [true, false]);
+  assertEquals(b.nodes.slice(before).map(({ op }) => op), ["reluSquaredGrad"]);
+});
+
+Deno.test("a gradient that reaches an op without one is refused by name", () => {
+  const b = new GraphBuilder();
+  const x = b.input("x", [3, 4], "f64");
+  const y = b.one("selectRow", [x, b.input("index", [1], "i32")]);
+  const error = assertThrows(() => differentiate(b, 0, new Map([[y, y]]), [x]), InternalError);
+  assert(error.message.includes("selectRow"));
+});
+
+/** x -> rmsNorm -> reluSquared, beside a dead branch. */
+function chain(): { b: GraphBuilder; x: Value; normed: Value; y: Value } {
+  const b = new GraphBuilder();
+  const x = b.input("x", [2, 3], "f64");
+  const normed = b.one("rmsNorm", [x], { width: 3, eps: 0.01 });
+  b.one("softcap", [normed], { cap: 2 });
+  return { b, x, normed, y: b.one("reluSquared", [normed]) };
+}
+
+Deno.test("dropDead() keeps what outputs need, and every node that works in place", () => {
+  const { b, y } = chain();
+  assertEquals(dropDead(b.build("g", { y })).nodes.map(({ op }) => op), ["rmsNorm", "reluSquared"]);
+  const p = b.parameter("p", [3], "f64");
+  b.one("applyUpdate", [p, p, b.input("scalars", [8], "f64")], { factor: 1 });
+  assertEquals(dropDead(b.build("g", {})).nodes.map(({ op }) => op), ["applyUpdate"]);
+});
+
+Deno.test("replaceValues() puts a later value in an earlier one's place and orders the nodes anew", () => {
+  const { b, x, normed, y } = chain();
+  const copy = b.one("affine", [x], { alpha: 2, beta: 0 });
+  const graph = dropDead(replaceValues(b.build("g", { y }), new Map([[normed, copy]])));
+  assertEquals(graph.nodes.map(({ op }) => op), ["affine", "reluSquared"]);
+  assertClose(interpret(graph, { x: [1, 2, 3, 4, 5, 6] })["y"] ?? [], [4, 16, 36, 64, 100, 144], ROUNDED);
+});
+
+Deno.test("replaceValues() refuses a cycle", () => {
+  const { b, normed, y } = chain();
+  const error = assertThrows(() => replaceValues(b.build("g", { y }), new Map([[normed, y]])), InternalError);
+  assert(error.message.includes("cycle"));
+});
+
+Deno.test("expandOps() refuses an op that has no expansion", () => {
+  const { b, y } = chain();
+  const error = assertThrows(() => expandOps(b.build("g", { y }), (op) => op === "rmsNorm"), InternalError);
+  assert(error.message.includes("no kernel for rmsNorm"));
+  assertEquals(at(expandOps(b.build("g", { y }), () => false).nodes, 0).op, "rmsNorm");
+});

@@ -1,0 +1,168 @@
+// The trainer itself, in this process, where it can be stopped after exactly one step or in the middle of a validation:
+// what is written then, and that going on gives the bits of a run that was never stopped. Imports lib/run, lib/config.
+
+import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
+import { join } from "@std/path";
+import type { Assets } from "../../lib/base/assets.ts";
+import { UserError } from "../../lib/base/errors.ts";
+import { resolveConfig } from "../../lib/config/load.ts";
+import { listCheckpoints } from "../../lib/run/checkpoint.ts";
+import { StopFlag, type TrainEvent } from "../../lib/run/events.ts";
+import { train } from "../../lib/run/trainer.ts";
+import { ROOT } from "../cli/command.ts";
+import {
+  checkpointDigest,
+  inRunFolder,
+  metricsOf,
+  someTokens,
+  STEP_TOKENS,
+  trainArgs,
+} from "../cli/small_run.ts";
+import { putShard } from "../data/helpers.ts";
+
+const assets: Assets = {
+  cpuLibrary: join(ROOT, "build", "libnanogpt_cpu.so"),
+  corpus: "",
+  corpusText: "",
+  peerScript: "",
+};
+
+interface Options {
+  readonly values?: Readonly<Record<string, string | number>>;
+  readonly resume?: string;
+  /** The run is asked to stop at the first event that this accepts. */
+  readonly stopAt?: (event: TrainEvent) => boolean;
+}
+
+/** Trains the small model on the shards of `folder` into its `name`; returns what was said. */
+async function trainSmall(folder: string, name: string, options: Options = {}): Promise<TrainEvent[]> {
+  const [, , preset, ...rest] = trainArgs(folder, {
+    "schedule.steps": 15,
+    "run.valEvery": 5,
+    ...options.values,
+  });
+  const resolved = resolveConfig({ preset, sets: rest.filter((word) => word !== "--set") });
+  const stop = new SharedArrayBuffer(4);
+  const flag = new StopFlag(stop);
+  const events: TrainEvent[] = [];
+  await Deno.mkdir(join(folder, name), { recursive: true });
+  const environment = { isa: undefined };
+  await train(
+    { resolved, assets, environment, folder: join(folder, name), resume: options.resume, stop },
+    (event) => {
+      events.push(event);
+      if (options.stopAt?.(event)) flag.set();
+    },
+  );
+  return events;
+}
+
+/** The last event, which must be the end. */
+function endOf(events: readonly TrainEvent[]) {
+  const last = events.at(-1);
+  assert(last?.kind === "end", `the last event is ${last?.kind}`);
+  return last;
+}
+
+function notesOf(events: readonly TrainEvent[]): string[] {
+  return events.flatMap((event) => event.kind === "note" ? [event.text] : []);
+}
+
+/** A metrics.jsonl without what is measured anew each time. */
+function courseOf(run: string): unknown[] {
+  return metricsOf(run).map((
+    { step, trainLoss, valLoss, lrScale, momentum },
+  ) => [step, trainLoss, valLoss, lrScale, momentum]);
+}
+
+function stepsKept(run: string): number[] {
+  return listCheckpoints(run).map(({ step }) => step);
+}
+
+Deno.test("A run stopped after any step, or in a validation, goes on to the same bits and the same metrics", (t) =>
+  inRunFolder(async (folder) => {
+    const whole = join(folder, "whole");
+    await trainSmall(folder, "whole");
+    const expected = { digest: await checkpointDigest(whole, 15), course: courseOf(whole) };
+    const cases: [string, number, (event: TrainEvent) => boolean][] = [
+      ["before the first step", 0, (event) => event.kind === "start"],
+      ["after the first step", 1, (event) => event.kind === "step" && event.record.step === 1],
+      ["at the end of a shard", 10, (event) => event.kind === "step" && event.record.step === 10],
+      ["in the middle of a validation", 5, (event) => event.kind === "validating" && event.share > 0.3],
+      ["in the last validation", 15, (event) => event.kind === "validating" && event.step === 15],
+    ];
+    for (const [number, [name, step, stopAt]] of cases.entries()) {
+      await t.step(name, async () => {
+        const run = join(folder, String(number));
+        const first = endOf(await trainSmall(folder, String(number), { stopAt }));
+        assertEquals([first.step, first.interrupted], [step, true]);
+        assertEquals(stepsKept(run), step === 0 ? [] : [step]);
+        const second = endOf(await trainSmall(folder, String(number), { resume: "auto" }));
+        assertEquals([second.step, second.interrupted], [15, false]);
+        assertEquals(second.valLoss, metricsOf(whole).at(-1)?.valLoss);
+        assertEquals(await checkpointDigest(run, 15), expected.digest);
+        assertEquals(courseOf(run), expected.course);
+      });
+    }
+  }));
+
+Deno.test("Going on from an earlier checkpoint drops the later metrics and gives the same bits again", () =>
+  inRunFolder(async (folder) => {
+    const run = join(folder, "run");
+    const values = { "run.checkpointEvery": 4, "run.keepCheckpoints": 9 };
+    await trainSmall(folder, "run", { values });
+    assertEquals(stepsKept(run), [4, 8, 12, 15]);
+    const [digest, course] = [await checkpointDigest(run, 15), courseOf(run)];
+    const resume = join(run, "checkpoints", "step-000004");
+    const stopAt = (event: TrainEvent) => event.kind === "step";
+    await trainSmall(folder, "run", { resume, stopAt });
+    assertEquals([stepsKept(run).includes(5), metricsOf(run).length], [true, 5]);
+    await trainSmall(folder, "run", { resume });
+    assertEquals(await checkpointDigest(run, 15), digest);
+    assertEquals(courseOf(run), course);
+  }));
+
+Deno.test("A finished run that is resumed has nothing to do and says so", () =>
+  inRunFolder(async (folder) => {
+    const first = endOf(await trainSmall(folder, "run"));
+    const digest = await checkpointDigest(join(folder, "run"), 15);
+    const events = await trainSmall(folder, "run", { resume: "auto" });
+    assertMatch(notesOf(events).join("\n"), /The run is finished already; there is nothing left to do/);
+    assertEquals(events.filter(({ kind }) => kind === "step").length, 0);
+    assertEquals({ ...endOf(events), trainSeconds: 0 }, { ...first, trainSeconds: 0 });
+    assertEquals(await checkpointDigest(join(folder, "run"), 15), digest);
+    assertEquals(metricsOf(join(folder, "run")).length, 15);
+  }));
+
+Deno.test("Data that go wrong in the middle cost no step: a checkpoint comes before the error", (t) =>
+  inRunFolder(async (folder) => {
+    const bad = someTokens(14 * STEP_TOKENS + 9, 2);
+    bad[2 * STEP_TOKENS + 7] = 256;
+    await putShard(folder, "train_1.bin", bad);
+    await t.step("a training token that the model does not know", async () => {
+      const error = await assertRejects(() => trainSmall(folder, "run"), UserError);
+      assertStringIncludes(
+        error.message,
+        "train_1.bin does not fit the model: token 256 at position 135, but model.vocab is 256",
+      );
+      assertEquals(stepsKept(join(folder, "run")), [12]);
+      assertEquals(metricsOf(join(folder, "run")).length, 12);
+    });
+    await t.step("once the shard is right, the run goes on", async () => {
+      await putShard(folder, "train_1.bin", someTokens(14 * STEP_TOKENS + 9, 2));
+      assertEquals(endOf(await trainSmall(folder, "run", { resume: "auto" })).step, 15);
+      await trainSmall(folder, "whole");
+      assertEquals(
+        await checkpointDigest(join(folder, "run"), 15),
+        await checkpointDigest(join(folder, "whole"), 15),
+      );
+    });
+    await t.step("a validation token", async () => {
+      const val = someTokens(300, 3);
+      val[200] = 999;
+      await putShard(folder, "val.bin", val);
+      const error = await assertRejects(() => trainSmall(folder, "val"), UserError);
+      assertStringIncludes(error.message, "token 999 at position 200");
+      assertEquals([stepsKept(join(folder, "val")), metricsOf(join(folder, "val")).length], [[5], 5]);
+    });
+  }));
