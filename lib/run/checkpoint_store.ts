@@ -1,7 +1,7 @@
 // A run's checkpoints as its trainer uses them: start from one or from the seed, save, and keep the batch that broke
 // a run. Imports lib/run, data's types and @std/path.
 
-import { join } from "@std/path";
+import { basename, dirname, join } from "@std/path";
 import type { Batch, DataLoader } from "../../data/loader.ts";
 import { RunError } from "../base/errors.ts";
 import { writeSafetensors } from "../base/safetensors.ts";
@@ -10,6 +10,7 @@ import { type ParameterSpec, parameterSpecs } from "../model/parameters.ts";
 import {
   type Checkpoint,
   findResumable,
+  listCheckpoints,
   openCheckpoint,
   restoreTensors,
   writeCheckpoint,
@@ -55,6 +56,7 @@ export class CheckpointStore {
       restoreTensors(checkpoint.optimiser, optimiserTargets(this.#executor, this.#specs));
       this.#executor.refresh();
       await this.#loader.restore(state.loader);
+      if (resume !== "auto") this.#setAsideLater(state.step, note);
       note(`Resuming from ${checkpoint.path}`);
       return state.step;
     } finally {
@@ -99,6 +101,21 @@ export class CheckpointStore {
     notes.forEach(note);
     if (!checkpoint) note(`${this.#folder} holds no checkpoint to go on from; starting from the beginning`);
     return checkpoint;
+  }
+
+  /**
+   * Renames the run's checkpoints after `step`, which a run that goes on from there makes anew: `auto` must not mistake
+   * them for its own. Nothing is deleted.
+   */
+  #setAsideLater(step: number, note: (text: string) => void): void {
+    for (const place of listCheckpoints(this.#folder).filter((place) => place.step > step)) {
+      const aside = join(
+        dirname(place.path),
+        `superseded-${basename(place.path)}-${crypto.randomUUID().slice(0, 8)}`,
+      );
+      Deno.renameSync(place.path, aside);
+      note(`Set aside the later checkpoint ${place.path} as ${aside}`);
+    }
   }
 }
 

@@ -116,6 +116,11 @@ Deno.test("A value that is not finite ends the run, names itself and leaves good
     await t.step("the run goes on from the checkpoint before", async () => {
       const out = join(folder, "0");
       await mustRun(["train", "--resume", join(out, "checkpoints", "step-000004")]);
+      const kept = [...Deno.readDirSync(join(out, "checkpoints"))].map(({ name }) => name);
+      assert(
+        kept.some((name) => name.startsWith("superseded-step-000008-")),
+        `the broken checkpoint is set aside, not lost: ${kept}`,
+      );
       assertEquals(await checkpointDigest(out, 12), await checkpointDigest(good, 12));
       assertEquals(metricsOf(out).length, 12);
     });
