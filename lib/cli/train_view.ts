@@ -59,7 +59,8 @@ export class TrainView {
   summary(event: EventOf<"end">): string {
     const time = formatDuration(event.trainSeconds);
     if (event.interrupted) {
-      return `Interrupted after step ${event.step} of ${this.#steps}; go on with: nanogpt train --resume ${this.#folder}`;
+      const command = `nanogpt train --resume ${shellWord(this.#folder)}`;
+      return `Interrupted after step ${event.step} of ${this.#steps}; go on with: ${command}`;
     }
     const loss = event.valLoss === undefined ? "" : `validation loss ${event.valLoss.toFixed(4)}, `;
     return `Done: ${loss}${event.step} steps, ${time} of training; the run lies in ${this.#folder}`;
@@ -108,4 +109,9 @@ export class TrainView {
 /** Text that does nothing to a terminal: control characters but line feed and tab show as a middle dot. */
 function printable(text: string): string {
   return text.replaceAll(/[^\P{Cc}\n\t]/gu, "\u00b7");
+}
+
+/** `text` as a shell takes it as one word: quoted only where it must be. */
+export function shellWord(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }

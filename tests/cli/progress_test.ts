@@ -1,5 +1,6 @@
 // How durations, the bar and a status line are written.
 
+import { shellWord } from "../../lib/cli/train_view.ts";
 import { assertEquals } from "@std/assert";
 import { formatBar, formatDuration, StatusLine } from "../../lib/cli/progress.ts";
 
@@ -36,4 +37,10 @@ Deno.test("A status line that is not live draws nothing", () => {
   assertEquals(status.live, false);
   status.draw("must not show");
   status.clear();
+});
+
+Deno.test("shellWord() quotes what a shell would split or expand", () => {
+  assertEquals(shellWord("/runs/a-1.b"), "/runs/a-1.b");
+  assertEquals(shellWord("/my runs/a"), "'/my runs/a'");
+  assertEquals(shellWord("it's $HOME"), "'it'\\''s $HOME'");
 });

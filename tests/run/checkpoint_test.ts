@@ -2,6 +2,7 @@
 // damage, a killed writer, a full disk, and what `--resume auto` picks. Imports lib/run, lib/base.
 
 import { createHash } from "node:crypto";
+import { ROOT } from "../cli/command.ts";
 import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
 import { join } from "@std/path";
 import { RunError, UserError } from "../../lib/base/errors.ts";
@@ -322,7 +323,7 @@ Deno.test("restoreTensors() fills nothing unless the file holds exactly the tens
     assertEquals(filled, 2);
   }));
 
-const CASES = new URL("checkpoint_cases.ts", `file://${Deno.cwd()}/tests/run/`).pathname;
+const CASES = join(ROOT, "tests/run/checkpoint_cases.ts");
 
 Deno.test("A checkpoint half-written by a killed process is ignored, told of, and removed by the next", () =>
   inRun(async (run) => {
