@@ -1,5 +1,6 @@
 // Entry of the training worker: runs one training request and posts what happens, so that the interface stays alive
-// while kernels run. Knows nothing of terminals. Stopping comes through the request's shared flag, not by message.
+// while kernels run. Knows nothing of terminals and reports no error itself: it posts it. Stopping comes through the
+// request's shared flag, not by message. May import lib/run only.
 
 /// <reference no-default-lib="true" />
 /// <reference lib="deno.worker" />

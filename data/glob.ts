@@ -1,5 +1,6 @@
-// From a path pattern of a config or flag to the shard files it names, in name order. Knows *, ?, [..] and {..} in any
-// part of the path; ** is not special. Refuses a pattern that matches nothing. Imports only lib/base and @std/path.
+// From a path pattern of a config or flag to the shard files it names, in name order. Knows *, ?, [..] and {..} in
+// any part of the path; ** is not special. Refuses a pattern that matches nothing. Opens no file that it finds. May
+// import lib/base and @std/path only.
 
 import { globToRegExp, isGlob, join } from "@std/path";
 import { messageOf, UserError } from "../lib/base/errors.ts";

@@ -1,6 +1,6 @@
 // The training loader: fixed-size steps of sequences out of a list of shards, each step's tokens independent of how
-// they are split over microbatches and ranks. One step is read ahead while the one before it is used; the whole state
-// is the shard's number and a position. Each sequence stands alone. Refuses shards that it cannot serve a step from.
+// they are split over microbatches and ranks. The file read of a step is ahead, under way while the step before it is
+// used; the whole state is the shard's number and a position. Each sequence stands alone. Refuses shards that it cannot serve a step from.
 // Imports only lib/base and this folder.
 
 import { UserError } from "../lib/base/errors.ts";
@@ -10,6 +10,12 @@ import { checkTokens, openShard, type ShardReader } from "./shard.ts";
 export interface LoaderState {
   shard: number;
   position: number;
+}
+
+/** What a shard is known by again: its length, and the SHA-256 (hex) of its header and both ends. */
+export interface ShardRecord {
+  readonly tokens: number;
+  readonly sha256: string;
 }
 
 /** `b` sequences of T tokens in a row, and for each token the one that follows it: both int32 [b*T]. */
@@ -57,23 +63,32 @@ export function fillMicrobatch(into: Microbatch, tokens: Uint16Array, first: num
   into.targets.set(tokens.subarray(first + 1, first + 1 + count));
 }
 
+async function describeShard(path: string): Promise<ShardRecord> {
+  const reader = await openShard(path);
+  try {
+    return { tokens: reader.count, sha256: await reader.fingerprint() };
+  } finally {
+    reader.close();
+  }
+}
+
 export class DataLoader {
   readonly #options: Required<LoaderOptions>;
-  readonly #counts: number[];
+  readonly #shards: readonly ShardRecord[];
   /** Tokens from the start of one step to the start of the next, S. */
   readonly #stepTokens: number;
   /** S + 1 tokens as they lie in the shard: the last target lies one past the step. */
   readonly #raw: Uint16Array;
-  /** The step handed out and the step being read, in turn. */
+  /** The step handed out and the step after it, in turn. */
   readonly #batches: [Batch, Batch];
   #filling: 0 | 1 = 0;
   #next: LoaderState = { shard: 0, position: 0 };
   #pending: Promise<void> | undefined;
   #open: { shard: number; reader: ShardReader } | undefined;
 
-  private constructor(options: Required<LoaderOptions>, counts: number[]) {
+  private constructor(options: Required<LoaderOptions>, shards: readonly ShardRecord[]) {
     this.#options = options;
-    this.#counts = counts;
+    this.#shards = shards;
     this.#stepTokens = options.batchSequences * options.sequenceLength;
     this.#raw = new Uint16Array(this.#stepTokens + 1);
     this.#batches = [this.#allocate(), this.#allocate()];
@@ -100,21 +115,20 @@ export class DataLoader {
       throw new UserError(`Rank ${rank} does not exist among ${ranks} ranks`);
     }
     if (shards.length === 0) throw new UserError("data.train names no shard");
-    const counts: number[] = [];
+    const records: ShardRecord[] = [];
     const stepTokens = batchSequences * sequenceLength;
     for (const path of shards) {
-      const reader = await openShard(path);
-      reader.close();
-      if (reader.count < stepTokens + 1) {
+      const record = await describeShard(path);
+      if (record.tokens < stepTokens + 1) {
         throw new UserError(
-          `Shard ${path} of data.train is shorter than one step: it holds ${reader.count} tokens, one step needs ` +
+          `Shard ${path} of data.train is shorter than one step: it holds ${record.tokens} tokens, one step needs ` +
             `${stepTokens + 1} (data.batchSequences times data.sequenceLength, ${batchSequences} times ` +
             `${sequenceLength}, and one); lower one of them or use larger shards`,
         );
       }
-      counts.push(reader.count);
+      records.push(record);
     }
-    return new DataLoader(options, counts);
+    return new DataLoader(options, records);
   }
 
   #allocate(): Batch {
@@ -128,9 +142,9 @@ export class DataLoader {
     };
   }
 
-  /** The token count of each shard, in order: what a checkpoint stores to know the same data again. */
-  describeShards(): number[] {
-    return [...this.#counts];
+  /** Token count and fingerprint of each shard, in order: what a checkpoint stores to know the same data again. */
+  describeShards(): ShardRecord[] {
+    return [...this.#shards];
   }
 
   /** Where the next unserved step begins; what was only read ahead does not count. */
@@ -141,11 +155,11 @@ export class DataLoader {
   /** Goes on from a stored state; UserError where these shards and sizes cannot have made it. */
   async restore(state: LoaderState): Promise<void> {
     const { shard, position } = state;
-    const count = this.#counts[shard];
+    const count = this.#shards[shard]?.tokens;
     const stepTokens = this.#stepTokens;
     if (count === undefined) {
       throw new UserError(
-        `Cannot resume at shard ${shard} of data.train: there are ${this.#counts.length} shards`,
+        `Cannot resume at shard ${shard} of data.train: there are ${this.#shards.length} shards`,
       );
     }
     if (!isIndex(position) || position % stepTokens !== 0 || position + stepTokens >= count) {
@@ -159,7 +173,8 @@ export class DataLoader {
   }
 
   /**
-   * This rank's part of the next step, its tokens checked; the step after it is being read when this returns.
+   * This rank's part of the next step, its tokens checked. When this returns, the file read of the step after it is
+   * under way, or at a shard's end the opening of the next shard; its check and its batch wait for the next call.
    * UserError for a token at or above the vocabulary or a shard that changed, RunError when the disk fails.
    */
   async next(): Promise<Batch> {
@@ -188,11 +203,14 @@ export class DataLoader {
 
   #after({ shard, position }: LoaderState): LoaderState {
     const moved = position + this.#stepTokens;
-    const fits = moved + this.#stepTokens < (this.#counts[shard] ?? 0);
-    return fits ? { shard, position: moved } : { shard: (shard + 1) % this.#counts.length, position: 0 };
+    const fits = moved + this.#stepTokens < (this.#shards[shard]?.tokens ?? 0);
+    return fits ? { shard, position: moved } : { shard: (shard + 1) % this.#shards.length, position: 0 };
   }
 
-  /** Reads the step at `at` into the batch that is not handed out. The read starts before this returns. */
+  /**
+   * Reads the step at `at`, checks it and fills the batch that is not handed out. From an open shard the read starts
+   * before this returns; what follows it runs once the caller awaits something.
+   */
   async #load(at: LoaderState): Promise<void> {
     const { sequenceLength, deviceBatchSequences: b, ranks, rank, vocab } = this.#options;
     const reader = this.#open?.shard === at.shard ? this.#open.reader : await this.#openShard(at.shard);
@@ -209,10 +227,11 @@ export class DataLoader {
     this.#open = undefined;
     const path = this.#options.shards[shard] ?? "";
     const reader = await openShard(path);
-    if (reader.count !== this.#counts[shard]) {
+    const tokens = this.#shards[shard]?.tokens;
+    if (reader.count !== tokens) {
       reader.close();
       throw new UserError(
-        `Shard ${path} changed during the run: it held ${this.#counts[shard]} tokens, now ${reader.count}; ` +
+        `Shard ${path} changed during the run: it held ${tokens} tokens, now ${reader.count}; ` +
           "do not change shards during a run",
       );
     }

@@ -1,5 +1,6 @@
-// What the executor needs of a device: memory, raw copies, and kernel calls whose arguments are encoded once.
-// A device knows no graph, plan or model; it may import lib/base only.
+// What the executor needs of a device: memory, raw copies, and kernel calls whose arguments are encoded once. Types
+// only: a device knows no graph, plan or model, decides no order and keeps no tensor's name. A new kind of device is
+// a new file beside this one. May import lib/base only.
 
 import type { DType } from "../lib/base/dtype.ts";
 

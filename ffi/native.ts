@@ -1,5 +1,6 @@
-// Opens a kernel library: checks that it has this program's ABI and every symbol of it, and turns statuses into errors.
-// Opens nothing at import. Imports lib/base and the generated symbol table.
+// Opens a kernel library: checks that it has this program's ABI and every symbol of it, and turns what goes wrong
+// into errors that say what to do. Opens nothing at import, builds nothing, and never falls back to another library.
+// May import lib/base and the generated symbol table.
 
 import { messageOf, RunError } from "../lib/base/errors.ts";
 import { NANOGPT_ABI_VERSION, SYMBOLS } from "./symbols.ts";

@@ -1,4 +1,6 @@
-// Reference kernels of attention: row by row, as written in the formula.
+// Reference kernels of attention: row by row, as written in the formula, the mask being where each row's interval
+// starts. Nothing is blocked or kept from the forward pass but the log-sums that the ABI passes on: slow, and easy to
+// check against the formula. May import only views.ts, its neighbour.
 
 import { arg, get, reals, type ReferenceKernel, type View, wholes } from "./views.ts";
 

@@ -1,5 +1,6 @@
 // The reference device: every kernel in plain TypeScript, float64, one thread; slow, and the oracle for the others.
-// It has no fused kernels: plans for it use their expansions. Imports lib/base and the device interface.
+// It has no fused kernels: plans for it use their expansions. Refuses bf16 and has no peak to measure. May import
+// lib/base, the device interface and the kernels beside it.
 
 import { InternalError, RunError } from "../../lib/base/errors.ts";
 import type { Device, DeviceDescription, DeviceMemory, DevicePeak, TensorRef } from "../device.ts";
@@ -12,7 +13,7 @@ import { ROW_KERNELS } from "./rows.ts";
 import type { ReferenceKernel, View } from "./views.ts";
 
 /** Every reference kernel by its symbol. */
-export const REFERENCE_KERNELS: Readonly<Record<string, ReferenceKernel>> = {
+const REFERENCE_KERNELS: Readonly<Record<string, ReferenceKernel>> = {
   ...ELEMENTWISE_KERNELS,
   ...ROW_KERNELS,
   ...MATRIX_KERNELS,

@@ -1,5 +1,6 @@
-// Reference kernels, elementwise ops: the formulas of kernels/abi.h, one loop each (a shared loop that takes the formula
-// as a function is several times slower).
+// Reference kernels, elementwise ops: the formulas of kernels/abi.h, one loop each (a shared loop that takes the
+// formula as a function is several times slower). Fuses nothing, rounds nothing to a narrower type and checks no
+// sizes: the op table made them. May import only views.ts, its neighbour.
 
 import { arg, get, reals, type ReferenceKernel } from "./views.ts";
 

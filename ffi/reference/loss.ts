@@ -1,4 +1,6 @@
-// Reference kernels of the loss.
+// Reference kernels of the loss: cross-entropy of whole rows of logits and its gradient, with the row's highest logit
+// taken off before the exponentials. The fused head has no kernel here: plans expand it. Does not check that a target
+// is below the row's length. May import only views.ts, its neighbour.
 
 import { arg, get, reals, type ReferenceKernel, wholes } from "./views.ts";
 

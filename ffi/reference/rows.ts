@@ -1,4 +1,6 @@
-// Reference kernels on rows of activations: embedding, norms, rotary positions.
+// Reference kernels on rows of activations: embedding and its gradient, selection, norms, rotary positions. One row
+// after the other, every sum in order. The fused norm and rotation has no kernel here: plans expand it. Tokens and
+// row indices are trusted. May import only views.ts, its neighbour.
 
 import { arg, get, reals, type ReferenceKernel, wholes } from "./views.ts";
 

@@ -1,4 +1,6 @@
-// Typed views of the reference device's memory, and the shape of its kernels. Imports lib/base only.
+// Typed views of the reference device's memory, and the shape of its kernels. Refuses a tensor of another type than
+// the kernel wants, a missing tensor or argument and an index outside: each is a bug, not a user's mistake. Knows no
+// kernel. May import lib/base only.
 
 import { InternalError } from "../../lib/base/errors.ts";
 

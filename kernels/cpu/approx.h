@@ -16,15 +16,7 @@ inline vf exp_bounded(vf x) {
   const vf magic = splat(12582912.0f);  // 1.5 * 2^23: adding it rounds to the nearest integer, kept in the low bits
   const vf shifted = clamped * 1.44269504088896341f + magic;
   const vf n = shifted - magic;
-  vf r = clamped - n * 0.693359375f;
-  r = r - n * -2.12194440e-4f;
-  vf p = splat(1.9875691500e-4f);
-  p = p * r + 1.3981999507e-3f;
-  p = p * r + 8.3334519073e-3f;
-  p = p * r + 4.1665795894e-2f;
-  p = p * r + 1.6666665459e-1f;
-  p = p * r + 5.0000001201e-1f;
-  p = p * (r * r) + r + 1.0f;
+  const vf p = exp_reduced(clamped, n);
   // The low byte of `shifted` is n: moved to the exponent's place it scales p by 2^n.
   const vf y = bits_as<vf>(bits_as<vi>(p) + (bits_as<vi>(shifted) << 23));
   return x == x ? y : x;

@@ -1,5 +1,6 @@
 // What this machine offers: see machine.h. Linux; what a system does not tell counts as absent, never as present.
-// May include only the C++ standard library and the system's headers.
+// Reads only what a process may see without rights of its own, and changes nothing but what it is asked for: tile
+// data, huge pages. May include only machine.h, the C++ standard library and the system's headers.
 #include "machine.h"
 #include <fstream>
 #include <sched.h>

@@ -1,5 +1,6 @@
 // What this machine offers: instruction sets (asking the operating system where it must be asked), cores, huge pages.
-// Knows no context and no op. May include only the C++ standard library and abi.h.
+// Knows no context and no op; chooses nothing, the context does. What cannot be found out counts as absent. May
+// include only the C++ standard library and abi.h.
 #pragma once
 #include "../abi.h"
 #include <cstddef>

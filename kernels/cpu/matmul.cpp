@@ -1,5 +1,6 @@
-// The ABI's matrix products: checks arguments, then runs them on the pool through gemm.h.
-// May include only gemm.h, kernels.h and the standard library.
+// The ABI's matrix products: checks arguments, then runs them on the pool through gemm.h. Holds no arithmetic of its
+// own and refuses, before anything is written, sizes of 0, null addresses and codes that the ABI does not have. May
+// include only gemm.h, kernels.h and the standard library.
 #include "gemm.h"
 #include "kernels.h"
 

@@ -200,13 +200,10 @@ struct WideSum {
 
 // ---- Functions ----
 
-// exp within 1.1 units in the last place on [-87.3, 88.7]; 0 below, infinity above, NaN for NaN.
-// Cody and Waite reduction to |r| <= ln(2)/2 and the degree-6 polynomial of Cephes expf.
-inline vf vexp(vf x) {
-  const vf clamped = vmin(vmax(x, splat(-87.33654f)), splat(88.72283f));
-  const vf magic = splat(12582912.0f);  // 1.5 * 2^23: adding it rounds to the nearest integer
-  const vf n = (clamped * 1.44269504088896341f + magic) - magic;
-  vf r = clamped - n * 0.693359375f;
+// exp(x - n ln(2)) for the whole number n nearest to x / ln(2): Cody and Waite reduction to |r| <= ln(2)/2 and the
+// degree-6 polynomial of Cephes expf.
+inline vf exp_reduced(vf x, vf n) {
+  vf r = x - n * 0.693359375f;
   r = r - n * -2.12194440e-4f;
   vf p = splat(1.9875691500e-4f);
   p = p * r + 1.3981999507e-3f;
@@ -214,7 +211,15 @@ inline vf vexp(vf x) {
   p = p * r + 4.1665795894e-2f;
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
-  p = p * (r * r) + r + 1.0f;
+  return p * (r * r) + r + 1.0f;
+}
+
+// exp within 1.1 units in the last place on [-87.3, 88.7]; 0 below, infinity above, NaN for NaN.
+inline vf vexp(vf x) {
+  const vf clamped = vmin(vmax(x, splat(-87.33654f)), splat(88.72283f));
+  const vf magic = splat(12582912.0f);  // 1.5 * 2^23: adding it rounds to the nearest integer
+  const vf n = (clamped * 1.44269504088896341f + magic) - magic;
+  const vf p = exp_reduced(clamped, n);
   // 2^n in two steps, so that n = 128 does not overflow the exponent field.
   const vi whole = __builtin_convertvector(n, vi);
   const vi half = whole >> 1;

@@ -1,4 +1,6 @@
-// Element types and their sizes. Importable by all; imports nothing.
+// Element types: their sizes, their codes in the C ABI, and the conversion between float32 and bf16 (round to
+// nearest, ties to even). Knows single elements only; tensors' shapes are in shape.ts. Rounds nothing but to bf16.
+// Importable by all; imports nothing.
 
 /** Element type of a tensor. `f64` exists on the reference device only, which holds every real number as one. */
 export type DType = "f64" | "f32" | "bf16" | "i32";

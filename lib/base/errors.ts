@@ -1,5 +1,6 @@
 // The three kinds of failure and their exit codes. Everything that can go wrong is thrown as one of them; anything
-// else that reaches main.ts is a bug and is reported as `internal:`. Importable by all; imports nothing.
+// else that reaches main.ts is a bug and is reported as `internal:`. Prints nothing and ends nothing:
+// lib/cli/report_error.ts does. Importable by all; imports nothing.
 
 /** The user's input was wrong: one clear message, no stack, exit code 1. */
 export class UserError extends Error {

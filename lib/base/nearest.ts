@@ -1,5 +1,6 @@
-// The nearest known name to a misspelt one, for error messages. Suggests nothing rather than something far-fetched.
-// Importable by all; imports @std/text only.
+// The nearest known name to a misspelt one, for error messages. Suggests nothing rather than something far-fetched,
+// and never puts its suggestion in place of what was given: that stays an error. Importable by all; imports @std/text
+// only.
 
 import { levenshteinDistance } from "@std/text";
 

@@ -1,5 +1,6 @@
-// Counter-based random numbers: any element of any stream can be drawn alone, on any rank or thread.
-// Philox4x32-10 of Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (SC 2011). Imports nothing.
+// Counter-based random numbers: any element of any stream can be drawn alone, on any rank or thread. Philox4x32-10 of
+// Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (SC 2011). Holds no hidden state and takes no seed
+// from the clock; not for secrets. Importable by all; imports nothing.
 
 const M0 = 0xd2511f53;
 const M1 = 0xcd9e8d57;

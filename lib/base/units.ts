@@ -1,4 +1,6 @@
-// Numbers as people read them: counts, rates and bytes in round units. Formats only. Importable by all; imports nothing.
+// Numbers as people read them: counts, rates and bytes in round units, and rows as a table with aligned columns.
+// Formats only: prints nothing and reads no number back from text. For people; what a program reads is written as
+// plain numbers. Importable by all; imports nothing.
 
 /** 12345678 as "12.3M", for rates and counts. */
 export function formatCount(value: number): string {

@@ -1,5 +1,6 @@
 // nanogpt bench: prints the machine, its measured peak and each workload's figures as they come, or one JSON object a
-// workload. The timing is lib/run/bench.ts. Imports lib/run, ffi types, options and output.
+// workload. Measures nothing itself: the timing is lib/run/bench.ts. Refuses workloads that it does not know. May
+// import lib/base, lib/run, the names of instruction sets from ffi/, options and output.
 
 import { parseIsa } from "../../ffi/cpu.ts";
 import { UserError } from "../base/errors.ts";

@@ -1,5 +1,6 @@
-// nanogpt config: prints the whole configuration with the source of each value, or the JSON Schema of config.json. What
-// it prints can be given back as a config.json. Imports lib/config and output.
+// nanogpt config: prints the whole configuration with the source of each value, or the JSON Schema of config.json.
+// What it prints can be given back as a config.json. Writes no file and trains nothing; a wrong configuration is
+// refused by lib/config. May import lib/config, options and output.
 
 import { configText, resolveConfig } from "../config/load.ts";
 import { PRESETS } from "../config/presets.ts";

@@ -1,4 +1,6 @@
-// What main.ts hands to every command: where the shipped files lie, the environment, how to start the worker. Types only.
+// What main.ts hands to every command: where the shipped files lie, the environment, how to start the worker. With it
+// no command needs to look at its own address or at the environment. Types only: nothing here runs. May import types
+// of lib/base.
 
 import type { Assets, Environment } from "../base/assets.ts";
 

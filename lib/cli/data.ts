@@ -1,5 +1,6 @@
 // nanogpt data ...: makes and describes token shards. The work is done in data/; here it is asked for and told of.
-// Imports data/, options and output.
+// Knows nothing of formats, tokens or which folders may be overwritten: data/ refuses what is wrong. May import
+// data/, options and output.
 
 import { prepareCorpus } from "../../data/corpus.ts";
 import { formatReport, inspectShard } from "../../data/inspect.ts";

@@ -1,5 +1,6 @@
 // The options of each command, as program.ts hands them over: what the user wrote, typed, undefined where left out.
-// Types only. Names are those of the command line in camel case.
+// Types only: no defaults, which are in the configuration or with the command. Names are those of the command line in
+// camel case. May import types of lib/config.
 
 import type { ConfigFlags } from "../config/load.ts";
 

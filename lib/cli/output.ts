@@ -1,5 +1,6 @@
-// Standard output and standard error that outlive their reader: once the other side is gone (EPIPE, a closed terminal)
-// nothing more is written and nothing fails. Commands print through here, never by console.log. Imports nothing.
+// Standard output and standard error that outlive their reader: once the other side is gone (EPIPE, a closed
+// terminal) nothing more is written and nothing fails. Commands print through here, never by console.log. Formats
+// nothing and adds nothing but the end of a line. Imports nothing.
 
 const encoder = new TextEncoder();
 

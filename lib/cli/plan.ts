@@ -1,5 +1,6 @@
-// nanogpt plan: what a configuration's training costs, before any device is touched: the numbers of the plan, whether it
-// fits into this machine's memory and, on request, the plan itself. Opens no device. Imports lib/config, plan and run.
+// nanogpt plan: what a configuration's training costs, before any device is touched: the numbers of the plan, whether
+// it fits into this machine's memory and, on request, the plan itself. Opens no device and reads no data; a plan that
+// does not fit is an answer, not an error. May import lib/base, lib/config, lib/plan and lib/run.
 
 import { formatBytes } from "../base/units.ts";
 import { resolveConfig } from "../config/load.ts";

@@ -1,5 +1,7 @@
 // The command line: which commands and options there are, and which module runs each. The only file that knows
 // commander. Does no work itself: a command's module is loaded when it is asked for, so that each start loads little.
+// Refuses options that make no sense by themselves; what depends on a configuration is judged there. May import
+// lib/base and its neighbours.
 
 import { Command, CommanderError, InvalidArgumentError } from "@commander-js/extra-typings";
 import { UserError } from "../base/errors.ts";

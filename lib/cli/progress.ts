@@ -1,5 +1,6 @@
 // How a run looks on a terminal: one line that is drawn over and over, and plain lines where there is no terminal.
-// Formats and draws; decides nothing. Imports output.ts only.
+// Formats and draws; decides nothing, and knows nothing of what is shown. Moves the cursor within its own line only.
+// May import output.ts and the units of lib/base.
 
 import { err } from "./output.ts";
 

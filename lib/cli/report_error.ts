@@ -1,5 +1,6 @@
-// Turns whatever was thrown into a message on standard error and the exit code: the one place that does. A UserError or
-// RunError shows its message alone, anything else is a bug and shows its stack. Imports lib/base and output.
+// Turns whatever was thrown into a message on standard error and the exit code: the one place that does. A UserError
+// or RunError shows its message alone, anything else is a bug and shows its stack. Swallows nothing and tries nothing
+// again. May import lib/base and output.
 
 import { InternalError, messageOf, RunError, UserError } from "../base/errors.ts";
 import { err } from "./output.ts";

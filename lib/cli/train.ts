@@ -71,7 +71,7 @@ function settle(options: TrainOptions): Settled {
 function resumedRequest(options: TrainOptions, folder: string): ConfigRequest {
   const given = options.file !== undefined || options.preset !== undefined;
   const own = given ? undefined : ownConfig(folder);
-  return own === undefined ? options : { ...options, file: own };
+  return own === undefined ? options : { ...options, file: own, keepSources: true };
 }
 
 /** --resume DIR: a run's folder, or one of its checkpoints. */

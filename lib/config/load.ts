@@ -21,6 +21,8 @@ export interface ConfigRequest {
   readonly preset?: string | undefined;
   readonly sets?: readonly string[] | undefined;
   readonly flags?: ConfigFlags | undefined;
+  /** Whether values from the file keep the sources that the file records for them, as a run's own config.json does. */
+  readonly keepSources?: boolean;
 }
 
 /** A configuration, and for each key ("preset", "model.layers") where its value came from. */
@@ -36,7 +38,7 @@ const IGNORED_KEYS: readonly string[] = ["$schema", "sources"];
 
 /** The configuration of a request. Throws one UserError that lists everything wrong with file, --set and flags. */
 export function resolveConfig(request: ConfigRequest): ResolvedConfig {
-  const { file, sets = [], flags = {} } = request;
+  const { file, sets = [], flags = {}, keepSources = false } = request;
   const content = file === undefined ? {} : readConfigFile(file);
   const fromFile = flatten(withoutKeys(content, ["preset", ...IGNORED_KEYS]), file ?? "");
   const fromSets = readOverrides(sets);
@@ -51,7 +53,17 @@ export function resolveConfig(request: ConfigRequest): ResolvedConfig {
   ];
   const found = [...problems, ...fromFile.problems, ...fromSets.problems, ...flagProblems(given)];
   const config = checkedConfig(given, found);
-  return { config, sources: Object.fromEntries(given.map(({ path, source }) => [path, source])) };
+  const recorded = keepSources ? recordedSources(content.sources) : new Map<string, string>();
+  const sourceOf = ({ path, source }: Given) => source === file ? recorded.get(path) ?? source : source;
+  return { config, sources: Object.fromEntries(given.map((one) => [one.path, sourceOf(one)])) };
+}
+
+/** By key, what a config file says of where its values came from. */
+function recordedSources(value: unknown): Map<string, string> {
+  const entries = isObject(value) ? Object.entries(value) : [];
+  return new Map(
+    entries.flatMap(([path, source]) => typeof source === "string" ? [[path, source] as const] : []),
+  );
 }
 
 /**

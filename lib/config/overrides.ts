@@ -1,5 +1,6 @@
-// Reads --set key.path=value, typed by the schema. A value that does not fit its key is passed on as it is: the check of
-// the whole configuration says so together with everything else. Imports its neighbours only.
+// Reads --set key.path=value, typed by the schema. A value that does not fit its key is passed on as it is: the check
+// of the whole configuration says so together with everything else. Throws nothing: what names no key comes back as a
+// list of problems. May import its neighbours only.
 
 import { type Given, type Problem, unknownKey } from "./check.ts";
 import { isSection, KEYS, type SectionName, SECTIONS, typedValue } from "./schema.ts";

@@ -1,5 +1,6 @@
-// The built-in presets, and the values of run and device where a preset leaves them alone. The numbers and nothing else;
-// their types and limits are in schema.ts. Imports types only.
+// The built-in presets, and the values of run and device where a preset leaves them alone. The numbers and nothing
+// else; their types and limits are in schema.ts, and what else may be given on top of a preset in load.ts. May import
+// types of schema.ts only.
 
 import type { Config, PresetName } from "./schema.ts";
 

@@ -1,5 +1,6 @@
 // Reverse-mode differentiation. Reads only the op table: walks the nodes backwards and asks each row for its rule.
-// Refuses to pass through an op whose row says "none". Imports the graph and lib/base only.
+// Refuses to pass through an op whose row says "none", and a rule whose gradient has another shape or type than its
+// value. Knows no op by name but the sum. May import the graph and lib/base only.
 
 import { InternalError } from "../base/errors.ts";
 import type { GraphBuilder } from "./builder.ts";

@@ -1,5 +1,6 @@
-// Makes graphs: checks each node against the op table and numbers its values. Refuses nodes whose inputs do not fit.
-// Imports lib/base and the graph only.
+// Makes graphs: checks each node against the op table and infers the types of its outputs. Refuses nodes whose inputs
+// do not fit, and a name that was declared before with another role, shape or type. Computes no numbers and reorders
+// nothing. May import lib/base and the graph only.
 
 import { InternalError } from "../base/errors.ts";
 import type { DType } from "../base/dtype.ts";
@@ -23,7 +24,6 @@ export class GraphBuilder {
   /** Phase given to the nodes made from now on. */
   phase: Phase = "forward";
   #named = new Map<string, Value>();
-  #nextId = 0;
 
   /** A tensor the caller fills before the program runs. */
   input(name: string, shape: Shape, dtype: DType): Value {
@@ -50,7 +50,6 @@ export class GraphBuilder {
     }
     const types = this.#infer(op, inputs, attrs);
     const outputs = types.map((type, i): Value => ({
-      id: this.#nextId++,
       role: "computed",
       name: at(def.outputs, i),
       shape: type.shape,
@@ -78,7 +77,7 @@ export class GraphBuilder {
       }
       return known;
     }
-    const value: Value = { id: this.#nextId++, role, name, shape, dtype };
+    const value: Value = { role, name, shape, dtype };
     this.#named.set(name, value);
     return value;
   }

@@ -1,5 +1,6 @@
 // The graph: plain data. A node has an op, input values, attributes and output values with shape and type; nothing
-// here holds numbers or knows a device. Imports lib/base only.
+// here holds numbers or knows a device. Two values are the same only if they are the same object; names are for
+// people, and for the memory that programs share. May import lib/base, and the list of op names.
 
 import { InternalError } from "../base/errors.ts";
 import type { DType } from "../base/dtype.ts";
@@ -20,7 +21,6 @@ export type Role = "input" | "parameter" | "state" | "computed";
 
 /** One tensor of a graph. Names of inputs, parameters and states are the keys by which programs share memory. */
 export interface Value extends TensorType {
-  readonly id: number;
   readonly role: Role;
   readonly name: string;
 }

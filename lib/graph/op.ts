@@ -1,5 +1,6 @@
-// What a row of the op table holds. Adding an op means: a name here, a row in ops/, sample inputs in samples.ts, a
-// kernel per device. Imports lib/base and the graph's own types only.
+// What a row of the op table holds: inputs, outputs, shapes, gradient, cost, kernel symbol and its arguments. Adding
+// an op means: a name here, a row in ops/, sample inputs in samples.ts, a kernel per device. Types and names only, no
+// rule of any op. May import the graph's own types.
 
 import type { GraphBuilder } from "./builder.ts";
 import type { Attrs, Node, TensorType, Value } from "./node.ts";

@@ -1,5 +1,6 @@
-// The op table: one row an op, total by type, so that a missing row or gradient is a compile error.
-// Imports the graph's row files only.
+// The op table: all rows in one record, total by type, so that a missing row or gradient is a compile error. Holds no
+// rule of its own. Its only key is an OpName, so that a misspelt op does not compile; a new op is a name in op.ts and
+// a row in one of the files of ops/. May import op.ts and the files of ops/ only.
 
 import type { OpDef, OpName } from "./op.ts";
 import { ATTENTION_OPS } from "./ops/attention.ts";

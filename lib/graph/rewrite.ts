@@ -1,5 +1,6 @@
 // Rewriting of finished graphs: equal values put in place of others, dead nodes dropped, order restored, fused ops
-// expanded. Every function returns a new graph. Imports the graph and lib/base only.
+// expanded. Every function returns a new graph and changes none. Refuses a cycle, and an op that the device lacks and
+// that has no expansion. May import the graph and lib/base only.
 
 import { InternalError } from "../base/errors.ts";
 import { GraphBuilder } from "./builder.ts";

@@ -1,4 +1,6 @@
-// Graphs as text, one line a node, stable from run to run: for people and for snapshot tests.
+// Graphs as text, one line a node, stable from run to run: for people and for snapshot tests. Names computed values
+// by their order of appearance, never by anything that a rebuilt graph would change. There is no way back from the
+// text. May import the graph's types only.
 
 import { formatType, type Graph, type Value } from "./node.ts";
 

@@ -1,5 +1,6 @@
-// The model as a graph: embedding, blocks with value mix, residual mix and U-net skips, capped logits, loss.
-// This is the file to change when trying an architecture. Imports the graph and lib/base only.
+// The model as a graph: embedding, blocks with value mix, residual mix and U-net skips, capped logits, loss. This is
+// the file to change when trying an architecture. Holds no numbers, knows no device and no optimiser, and leaves it
+// to the plan where anything lies. May import lib/base, the graph and the parameter list only.
 
 import { type DType, realOf } from "../base/dtype.ts";
 import { differentiate } from "../graph/autodiff.ts";

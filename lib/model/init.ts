@@ -1,5 +1,6 @@
 // Starting values: drawn by counter, so that any piece of any parameter can be made alone and every device, rank and
-// thread count starts from the same bits. Imports lib/base and the parameter list.
+// thread count starts from the same bits. Puts nothing into a device's memory; which parameter starts how is in
+// parameters.ts. May import lib/base and the parameter list.
 
 import { RandomStream, toUnit } from "../base/random.ts";
 import { elementCount } from "../base/shape.ts";

@@ -1,5 +1,6 @@
-// The model's parameters: canonical names, shapes, order, starting values and which optimiser trains each.
-// Imports lib/base only.
+// The model's parameters: canonical names, shapes, order, starting values and which optimiser trains each. The order
+// is part of every checkpoint and of every seed: what is inserted changes both. Draws no values and makes no graph;
+// the limits of a model's sizes are in lib/config. May import lib/base only.
 
 import type { Shape } from "../base/shape.ts";
 

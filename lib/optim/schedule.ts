@@ -1,5 +1,6 @@
 // What changes from step to step: the trapezoid rate and Muon's momentum warm-up, and their place in the step's
-// scalar buffer (kernels/abi.h). Imports nothing.
+// scalar buffer (kernels/abi.h). A pure function of the step's number: nothing is counted or remembered here, so that
+// a resumed run goes on alike. Imports nothing.
 
 /** Length of a run and of its ramps, in steps. */
 export interface ScheduleConfig {

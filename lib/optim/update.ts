@@ -1,5 +1,6 @@
 // The optimisers' part of a step as a graph: Muon for the matrices of the blocks, Adam for the rest. A parameter is
-// known here only by name, shape and rate. Imports the graph and lib/base only.
+// known here only by name, shape and rate; the schedule's values come in at run time. Reads no gradient's value: a
+// step that is not finite is refused by lib/run. May import lib/base and the graph only.
 
 import { type DType, realOf } from "../base/dtype.ts";
 import type { Shape } from "../base/shape.ts";

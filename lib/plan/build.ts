@@ -1,5 +1,6 @@
 // Builds a plan from graphs: expands what the device lacks, inserts working copies, hoists, recomputes, lays out
-// lasting tensors, places the rest by lifetime, writes the kernel calls. Imports the graph, lib/base, lib/plan.
+// lasting tensors, places the rest by lifetime, writes the kernel calls. Opens no device and knows no model; refuses
+// graphs that disagree on a tensor of the same name. May import lib/base, the graph and lib/plan.
 
 import { InternalError } from "../base/errors.ts";
 import { at, formatType, type Graph, type Node, type Value } from "../graph/node.ts";

@@ -1,5 +1,6 @@
 // Working copies: a float32 parameter that meets bf16 activations in a matrix product is multiplied as its bf16
-// rounding. The copy is a `cast` of the parameter, which hoist.ts then makes once a step. Imports the graph only.
+// rounding. The copy is a `cast` of the parameter, which hoist.ts then makes once a step. Touches no other operand
+// and never the parameter itself. May import the graph only.
 
 import { GraphBuilder } from "../graph/builder.ts";
 import { at, type Graph, type Node, type Value } from "../graph/node.ts";

@@ -1,5 +1,6 @@
 // Places short-lived tensors in one arena: tensors whose lifetimes overlap get disjoint bytes, the others share.
-// Knows sizes and lifetimes only. Imports nothing.
+// Knows sizes and lifetimes only, no tensor, and allocates nothing. Greedy: it looks for a good placement, not for
+// the best. Imports nothing.
 
 /** Bytes needed from step `start` to step `end`, both included. `offset` is where they were placed. */
 export interface Block {

@@ -1,5 +1,6 @@
 // Plans: for a set of graphs, the flat list of kernel calls of each program with every tensor's place in one arena.
-// Plain data that prints (text.ts); made before any device is touched. Knows no model. Imports the graph and lib/base.
+// Plain data that prints (text.ts); made before any device is touched. Knows no model, runs nothing and holds no
+// address: places are offsets. May import lib/base and the graph.
 
 import { bytesOf } from "../base/dtype.ts";
 import { InternalError } from "../base/errors.ts";

@@ -1,5 +1,6 @@
 // Recomputation: a forward value that is cheap to make and needed again by the backward pass is made again there, if
-// what it is made from is kept anyway. Trades a pass over memory for the memory. Imports the graph only.
+// what it is made from is kept anyway. Trades a pass over memory for the memory. Never recomputes a product or
+// attention, nor the forward pass itself. May import the graph only.
 
 import { GraphBuilder } from "../graph/builder.ts";
 import { type Graph, type Node, type Value } from "../graph/node.ts";

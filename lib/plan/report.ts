@@ -1,12 +1,13 @@
-// What a plan costs, in numbers: parameters, steps, bytes planned and naive, the largest tensors, FLOPs and bytes of a
-// training step; and whether it fits into a machine. Opens no device. Imports lib/base, the graph and lib/plan only.
+// What a plan costs, in numbers: parameters, steps, bytes planned and naive, the largest tensors, FLOPs and bytes of
+// a training step; and whether it fits into a machine. Opens no device and measures nothing: the cost is what the op
+// table says. May import lib/base, the graph and lib/plan only.
 
 import { UserError } from "../base/errors.ts";
 import { elementCount } from "../base/shape.ts";
 import { formatBytes, formatCount, formatQuantity, formatTable } from "../base/units.ts";
 import { formatType } from "../graph/node.ts";
 import { ACCUMULATE_FIRST, ACCUMULATE_NEXT, REFRESH } from "./build.ts";
-import { type Kind, type Place, type Plan, sumOf, tensorBytes } from "./plan.ts";
+import { type Kind, type Place, type Plan, type Step, sumOf, tensorBytes } from "./plan.ts";
 
 /** Cost of a program, or of a whole step. */
 export interface Cost {
@@ -69,20 +70,20 @@ export function reportPlan(plan: Plan, microbatches: number): PlanReport {
   };
 }
 
-/** Cost of a whole training step; zero for what the plan lacks. */
+/** Cost of a whole training step: every microbatch, the update and the refresh; zero for what the plan lacks. */
 export function stepCost(plan: Plan, microbatches: number): Cost {
   const next = costOf(plan, ACCUMULATE_NEXT);
-  const once = [ACCUMULATE_FIRST, "update", REFRESH].map((name) => costOf(plan, name));
-  const total = (of: (cost: Cost) => number) =>
-    once.reduce((sum, cost) => sum + of(cost), (microbatches - 1) * of(next));
-  return { flops: total((cost) => cost.flops), bytes: total((cost) => cost.bytes) };
+  const once = costOf(plan, ACCUMULATE_FIRST, "update", REFRESH);
+  const others = microbatches - 1;
+  return { flops: once.flops + others * next.flops, bytes: once.bytes + others * next.bytes };
 }
 
-/** Cost of one run of a program; zero if the plan has none of that name. */
-export function costOf(plan: Plan, name: string): Cost {
-  const program = plan.programs.get(name);
-  if (!program) return { flops: 0, bytes: 0 };
-  return { flops: sumOf(program, (step) => step.flops), bytes: sumOf(program, (step) => step.bytes) };
+/** Cost of one run of each of the programs; zero for one that the plan lacks. */
+export function costOf(plan: Plan, ...names: readonly string[]): Cost {
+  const programs = names.flatMap((name) => plan.programs.get(name) ?? []);
+  const total = (of: (step: Step) => number) =>
+    programs.reduce((sum, program) => sum + sumOf(program, of), 0);
+  return { flops: total((step) => step.flops), bytes: total((step) => step.bytes) };
 }
 
 /**

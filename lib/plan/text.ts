@@ -1,5 +1,6 @@
 // Plans as text, one line a tensor and one line a step, stable from run to run: for people and for snapshot tests.
-// Prints everything that an executor would do, places included. Imports the graph and lib/plan only.
+// Prints everything that an executor would do, places included; leaves out costs, which report.ts has. There is no
+// way back from the text. May import the graph and lib/plan only.
 
 import { formatType } from "../graph/node.ts";
 import { OPS } from "../graph/ops.ts";
@@ -17,7 +18,7 @@ export function formatPlan(plan: Plan): string {
 }
 
 /** A program's name and its steps, one line each. */
-export function formatProgram(program: Program): string[] {
+function formatProgram(program: Program): string[] {
   return [
     `${program.name}: ${program.steps.length} steps`,
     ...program.steps.map((step, i) => `  ${i} ${formatStep(step)}`),
@@ -25,7 +26,7 @@ export function formatProgram(program: Program): string[] {
 }
 
 /** `forward rmsNorm y bf16[64x32]@4096 = x bf16[64x32]@0; args 64 32 1 0.0078125`. */
-export function formatStep(step: Step): string {
+function formatStep(step: Step): string {
   const { outputs, inputs } = sides(step);
   const args = step.args.length > 0 ? `; args ${step.args.join(" ")}` : "";
   return `${step.phase} ${step.op} ${outputs.map(formatPlace).join(", ")} = ${

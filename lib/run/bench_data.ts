@@ -1,5 +1,6 @@
 // Times what feeds the training: the loader on a shard of its own making, and the tokenizer on the built-in corpus.
-// Leaves nothing on the disk. Imports lib/run and data/.
+// Leaves nothing on the disk. Says nothing of the disk's speed: the shard comes from the system's cache. May import
+// lib/base, lib/run/timing.ts, data/ and @std/path.
 
 import { join } from "@std/path";
 import { DataLoader } from "../../data/loader.ts";

@@ -13,7 +13,7 @@ import { type OptimConfig, type ScheduleConfig, stepScalars } from "../optim/sch
 import { UPDATE_INPUTS } from "../optim/update.ts";
 import { ACCUMULATE_FIRST, REFRESH } from "../plan/build.ts";
 import type { Plan } from "../plan/plan.ts";
-import { type Cost, costOf, requireMemory } from "../plan/report.ts";
+import { costOf, requireMemory } from "../plan/report.ts";
 import type { Precision } from "./devices.ts";
 import { Executor } from "./executor.ts";
 import { availableBytes } from "./machine.ts";
@@ -98,7 +98,7 @@ export async function benchTraining(
     const ms = beforeMs.map((one, i) => (work.part === "accumulate" ? 0 : updateMs[i] ?? NaN) + one);
     return {
       timing: timingOf(ms),
-      flops: partCost(plan, work.part).flops,
+      flops: costOf(plan, ...before, ...(work.part === "accumulate" ? [] : UPDATE)).flops,
       tokens: work.part === "update" ? undefined : work.sequences * work.sequenceLength,
       updateMs: timingOf(updateMs).medianMs,
       peakBytes: peakResidentBytes(),
@@ -119,14 +119,6 @@ function planOf(work: TrainingWork, device: Device, precision: Precision): Plan 
     deviceBatchSequences: work.sequences,
     training: { optim: work.optim, microbatches: 1 },
   });
-}
-
-function partCost(plan: Plan, part: Part): Cost {
-  const names = [...BEFORE_UPDATE[part], ...(part === "accumulate" ? [] : UPDATE)];
-  return names.map((name) => costOf(plan, name)).reduce((a, b) => ({
-    flops: a.flops + b.flops,
-    bytes: a.bytes + b.bytes,
-  }));
 }
 
 function timePrograms(executor: Executor, names: readonly string[], after?: StepTimes["add"]): number {

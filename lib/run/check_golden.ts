@@ -3,8 +3,7 @@
 // is left out on the reference device where it would take long. Imports lib/base, the model and its neighbours.
 
 import { compare, type Comparison, type Tolerance } from "../base/compare.ts";
-import type { Shape } from "../base/shape.ts";
-import { formatShape, sameShape } from "../base/shape.ts";
+import { elementCount, formatShape, sameShape } from "../base/shape.ts";
 import type { Device } from "../../ffi/device.ts";
 import { PRESETS } from "../config/presets.ts";
 import { GraphBuilder } from "../graph/builder.ts";
@@ -14,7 +13,8 @@ import { parameterSpecs } from "../model/parameters.ts";
 import { stepScalars } from "../optim/schedule.ts";
 import { UPDATE_INPUTS } from "../optim/update.ts";
 import { ACCUMULATE_FIRST, ACCUMULATE_NEXT, buildPlan } from "../plan/build.ts";
-import { lastingOf, programOf, sumOf } from "../plan/plan.ts";
+import { lastingOf } from "../plan/plan.ts";
+import { stepCost } from "../plan/report.ts";
 import { activationType, planOptionsFor, type Precision } from "./devices.ts";
 import { Executor } from "./executor.ts";
 import type { Golden, InitialGolden, ModelGolden, NewtonSchulzGolden, Tensor } from "./golden_file.ts";
@@ -23,7 +23,7 @@ import { initialise } from "./model_state.ts";
 import { planRun } from "./programs.ts";
 
 /** Names of what is compared, in the table's order. */
-export type GroupName = "loss" | "logits" | "matrices" | "scalars" | "run" | "newton-schulz" | "start";
+type GroupName = "loss" | "logits" | "matrices" | "scalars" | "run" | "newton-schulz" | "start";
 
 /** The worst of one group. */
 export interface Group {
@@ -57,7 +57,7 @@ export interface GoldenOptions {
 }
 
 /** Floating-point operations of a run that the reference device does in about a minute. */
-export const REFERENCE_RUN_FLOPS = 3e10;
+const REFERENCE_RUN_FLOPS = 3e10;
 
 /** Runs the check on an open device. */
 export function checkGolden(golden: Golden, device: Device, options: GoldenOptions): GoldenReport {
@@ -202,7 +202,7 @@ class ModelCheck {
     const group = new GroupCheck("run", mark, "absolute");
     for (const tensor of this.#executor.plan.lasting.values()) {
       if (tensor.kind === "optimiser") {
-        this.#executor.write(tensor.name, new Float32Array(size(tensor.shape)));
+        this.#executor.write(tensor.name, new Float32Array(elementCount(tensor.shape)));
       }
     }
     initialise(this.#executor, parameterSpecs(model), seed);
@@ -259,8 +259,7 @@ function checkModel(golden: ModelGolden, device: Device, options: GoldenOptions,
     training: { optim, microbatches },
     logits: true,
   });
-  const flopsOf = (program: string) => sumOf(programOf(plan, program), (step) => step.flops);
-  const runFlops = runSteps * (microbatches * flopsOf(ACCUMULATE_FIRST) + flopsOf("update"));
+  const runFlops = runSteps * stepCost(plan, microbatches).flops;
   const skipped: string[] = [];
   let run = options.run !== false;
   if (runSteps === 0) {
@@ -284,10 +283,6 @@ function checkModel(golden: ModelGolden, device: Device, options: GoldenOptions,
 
 function slice(values: ArrayLike<number>, first: number, count: number): ArrayLike<number> {
   return Float64Array.from({ length: count }, (_, i) => values[first + i] ?? NaN);
-}
-
-function size(shape: Shape): number {
-  return shape.reduce((product, n) => product * n, 1);
 }
 
 function sumOfSquares(values: ArrayLike<number>): number {

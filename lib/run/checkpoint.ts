@@ -147,12 +147,12 @@ function failureText(runFolder: string, path: string, error: DiskFailure, needed
 }
 
 function writeFiles(folder: string, contents: CheckpointContents): void {
-  const { parameters, optimiser, step, loader, config, shardTokens } = contents;
+  const { parameters, optimiser, step, loader, config, shards } = contents;
   const files = {
     "model.safetensors": writeTensors(join(folder, "model.safetensors"), parameters),
     "optimizer.safetensors": writeTensors(join(folder, "optimizer.safetensors"), optimiser),
   };
-  const text = encodeState({ step, loader, config, shardTokens, files });
+  const text = encodeState({ step, loader, config, shards, files });
   writeSynced(join(folder, STATE_FILE), (sink) => sink(new TextEncoder().encode(text)));
   onDisk(() => syncFolder(folder));
 }
@@ -392,6 +392,22 @@ export function findResumable(runFolder: string): Resumable {
     }
   }
   return { checkpoint: undefined, notes };
+}
+
+/** The newest checkpoint of a run up to `step` that is intact, if there is one. */
+export function newestIntact(runFolder: string, step: number): string | undefined {
+  return listCheckpoints(runFolder).filter((place) => place.step <= step).map(({ path }) => path).findLast(
+    isIntact,
+  );
+}
+
+function isIntact(path: string): boolean {
+  try {
+    openCheckpoint(path).close();
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Opens a checkpoint's folder, or the newest intact checkpoint of a run's folder; UserError where there is none. */

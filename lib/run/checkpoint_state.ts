@@ -1,8 +1,9 @@
 // A checkpoint's state.json: what a run is besides its tensors, as text that is the same for the same state and that
 // shows any change by its own checksum. Holds no dates, thread counts, devices or paths. Decides whether a run may go
-// on from it. Reads and writes no files (checkpoint.ts does). Imports lib/base and lib/config.
+// on from it. Reads and writes no files (checkpoint.ts does). Imports lib/base, lib/config and types of data/.
 
 import { createHash } from "node:crypto";
+import type { ShardRecord } from "../../data/loader.ts";
 import { messageOf, UserError } from "../base/errors.ts";
 import { type Config, SECTIONS } from "../config/schema.ts";
 
@@ -26,8 +27,8 @@ export interface CheckpointState {
   readonly step: number;
   readonly loader: { readonly shard: number; readonly position: number };
   readonly config: TrainedConfig;
-  /** Tokens of each training shard, in order. */
-  readonly shardTokens: readonly number[];
+  /** Length and fingerprint of each training shard, in order. */
+  readonly shards: readonly ShardRecord[];
   readonly files: Readonly<Record<(typeof TENSOR_FILES)[number], FileRecord>>;
 }
 
@@ -81,15 +82,15 @@ export function decodeState(path: string, text: string): CheckpointState {
 // ---- the parts of a state, keys in a fixed order; TypeError or the schema's error for what is none ----
 
 function parseState(value: object): CheckpointState {
-  const { step, loader, config, shardTokens, files } = record(value);
+  const { step, loader, config, shards, files } = record(value);
   const { shard, position } = record(loader);
   const stored = record(files);
-  if (!Array.isArray(shardTokens)) throw new TypeError("shardTokens is no list");
+  if (!Array.isArray(shards)) throw new TypeError("shards is no list");
   return {
     step: count(step),
     loader: { shard: count(shard), position: count(position) },
     config: parseTrained(record(config)),
-    shardTokens: shardTokens.map(count),
+    shards: shards.map(parseShard),
     files: {
       "model.safetensors": parseFile(stored["model.safetensors"]),
       "optimizer.safetensors": parseFile(stored["optimizer.safetensors"]),
@@ -109,8 +110,17 @@ function parseTrained({ model, optim, schedule, data, seed }: Record<string, unk
 
 function parseFile(value: unknown): FileRecord {
   const { bytes, sha256 } = record(value);
-  if (typeof sha256 !== "string") throw new TypeError("sha256 is no text");
-  return { bytes: count(bytes), sha256 };
+  return { bytes: count(bytes), sha256: digest(sha256) };
+}
+
+function parseShard(value: unknown): ShardRecord {
+  const { tokens, sha256 } = record(value);
+  return { tokens: count(tokens), sha256: digest(sha256) };
+}
+
+function digest(value: unknown): string {
+  if (typeof value === "string") return value;
+  throw new TypeError("sha256 is no text");
 }
 
 function record(value: unknown): Record<string, unknown> {
@@ -126,8 +136,8 @@ function count(value: unknown): number {
 /** What a run that wants to go on from a checkpoint is made of. */
 export interface CurrentRun {
   readonly config: TrainedConfig;
-  /** Tokens of each training shard, in order. */
-  readonly shardTokens: readonly number[];
+  /** Length and fingerprint of each training shard, in order. */
+  readonly shards: readonly ShardRecord[];
 }
 
 /** Throws a UserError that lists every key in which the checkpoint at `path` and the run differ. */
@@ -138,7 +148,7 @@ export function requireSameConfig(path: string, state: CheckpointState, current:
     const [was, is] = [before.get(key), now.get(key)];
     if (was !== is) lines.push(`  ${key}: ${was ?? "nothing"} in the checkpoint, ${is ?? "nothing"} now`);
   }
-  lines.push(...shardDifferences(state.shardTokens, current.shardTokens));
+  lines.push(...shardDifferences(state.shards, current.shards));
   if (lines.length === 0) return;
   throw new UserError(
     [
@@ -158,18 +168,20 @@ function flatten({ seed, ...sections }: TrainedConfig): Map<string, number> {
   return flat;
 }
 
-function shardDifferences(before: readonly number[], now: readonly number[]): string[] {
+/** The number of shards, and the first that differs. */
+function shardDifferences(before: readonly ShardRecord[], now: readonly ShardRecord[]): string[] {
   const lines: string[] = [];
   if (before.length !== now.length) {
     lines.push(`  data.train: ${before.length} shards in the checkpoint, ${now.length} now`);
   }
-  const differing = before.findIndex((tokens, shard) => shard < now.length && tokens !== now[shard]);
-  if (differing >= 0) {
-    lines.push(
-      `  data.train: shard ${differing} had ${before[differing]} tokens in the checkpoint, ${
-        now[differing]
-      } now`,
-    );
+  for (const [shard, was] of before.entries()) {
+    const is = now[shard];
+    if (is === undefined) break;
+    if (was.tokens === is.tokens && was.sha256 === is.sha256) continue;
+    const difference = was.tokens === is.tokens
+      ? "holds other tokens than in the checkpoint, as many"
+      : `had ${was.tokens} tokens in the checkpoint, ${is.tokens} now`;
+    return [...lines, `  data.train: shard ${shard} ${difference}`];
   }
   return lines;
 }

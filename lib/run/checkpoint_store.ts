@@ -2,7 +2,7 @@
 // a run. Imports lib/run, data's types and @std/path.
 
 import { basename, dirname, join } from "@std/path";
-import type { Batch, DataLoader } from "../../data/loader.ts";
+import type { Batch, DataLoader, LoaderState } from "../../data/loader.ts";
 import { RunError } from "../base/errors.ts";
 import { writeSafetensors } from "../base/safetensors.ts";
 import type { Config } from "../config/schema.ts";
@@ -11,6 +11,7 @@ import {
   type Checkpoint,
   findResumable,
   listCheckpoints,
+  newestIntact,
   openCheckpoint,
   restoreTensors,
   writeCheckpoint,
@@ -40,17 +41,18 @@ export class CheckpointStore {
 
   /**
    * Fills parameters, optimiser state and loader: from the checkpoint at `resume`, for "auto" from the folder's newest
-   * intact one, else from the seed. Returns the steps done; tells `note` what was passed over.
+   * intact one, else from the seed. Returns the step of the checkpoint, undefined where there is none; tells `note`
+   * what was passed over.
    */
-  async start(resume: string | undefined, note: (text: string) => void): Promise<number> {
+  async start(resume: string | undefined, note: (text: string) => void): Promise<number | undefined> {
     const checkpoint = this.#find(resume, note);
     if (!checkpoint) {
       initialise(this.#executor, this.#specs, this.#config.seed);
-      return 0;
+      return undefined;
     }
     try {
       const { state } = checkpoint;
-      const current = { config: this.#config, shardTokens: this.#loader.describeShards() };
+      const current = { config: this.#config, shards: this.#loader.describeShards() };
       requireSameConfig(checkpoint.path, state, current);
       restoreTensors(checkpoint.parameters, parameterTargets(this.#executor, this.#specs));
       restoreTensors(checkpoint.optimiser, optimiserTargets(this.#executor, this.#specs));
@@ -66,19 +68,31 @@ export class CheckpointStore {
 
   /** Writes the checkpoint of the state after `step` updates; returns its path. */
   save(step: number, note: (text: string) => void): string {
+    return this.#write(step, this.#loader.state(), this.#keep, note);
+  }
+
+  /** As `save`, of a run that failed with its next batch at `loader`; older checkpoints all stay. */
+  saveBesides(step: number, note: (text: string) => void, loader: LoaderState): string {
+    return this.#write(step, loader, Number.MAX_SAFE_INTEGER, note);
+  }
+
+  #write(step: number, loader: LoaderState, keep: number, note: (text: string) => void): string {
     const written = writeCheckpoint(this.#folder, {
       step,
-      loader: this.#loader.state(),
+      loader,
       config: this.#config,
-      shardTokens: this.#loader.describeShards(),
+      shards: this.#loader.describeShards(),
       ...storedState(this.#executor, this.#specs),
-    }, this.#keep);
+    }, keep);
     written.notes.forEach(note);
     return written.path;
   }
 
-  /** The error for a step that met a NaN or infinity, after saving its tokens to look into. */
-  nonFinite(found: NonFinite, batch: Batch | undefined, step: number): RunError {
+  /**
+   * The error for a step that met a NaN or infinity, after saving its tokens to look into. Checkpoints after
+   * `trusted` are not to be named as good.
+   */
+  nonFinite(found: NonFinite, batch: Batch | undefined, step: number, trusted: number): RunError {
     const path = join(this.#folder, `bad-batch-step-${String(step).padStart(6, "0")}.safetensors`);
     const where = found.microbatch === undefined ? "" : ` in microbatch ${found.microbatch}`;
     let saved = `its batch is saved in ${path}`;
@@ -88,9 +102,11 @@ export class CheckpointStore {
     } catch (error) {
       saved = `its batch could not be saved: ${error instanceof Error ? error.message : error}`;
     }
+    const last = newestIntact(this.#folder, trusted);
     return new RunError(
-      `Step ${step} met a value that is not finite: ${found.tensor}${where}; ${saved}; ` +
-        `training stopped, the checkpoints before it are intact; lower the learning rates or use --precision fp32`,
+      `Step ${step} met a value that is not finite: ${found.tensor}${where}; ${saved}; training stopped, ` +
+        (last === undefined ? "there is no checkpoint before it" : `the last good checkpoint is ${last}`) +
+        `; lower the learning rates in a new run or use --precision fp32`,
     );
   }
 

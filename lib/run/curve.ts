@@ -9,7 +9,7 @@ import { parseConfig } from "../config/load.ts";
 import { type MetricsRecord, readMetrics } from "./metrics.ts";
 
 /** Steps that the training loss is averaged over. */
-export const WINDOW_STEPS = 20;
+const WINDOW_STEPS = 20;
 
 /** Which of a curve's series a run is compared with. */
 export type SeriesName = "bf16" | "fp32";

@@ -1,5 +1,6 @@
-// Opens the device a configuration asks for, and says what it computes in and which ops it lacks.
-// Imports lib/base, the graph, lib/plan and the device files.
+// Opens the device a configuration asks for, and says what it computes in and which ops it lacks. Refuses devices
+// that this build does not have, never taking another in their place. The only place that knows every device; the
+// rest sees the interface. May import lib/base, the op table, lib/plan and ffi/.
 
 import type { DType } from "../base/dtype.ts";
 import { UserError } from "../base/errors.ts";

@@ -1,5 +1,6 @@
-// What a run tells its interface, and how it is started: plain data that crosses from the worker to the main thread.
-// Types, and the stop flag in shared memory. Imports types only.
+// What a run tells its interface, and how it is started: plain data that crosses from the worker to the main thread,
+// so no function may be in it. Types, and the stop flag, whose memory both threads share. Acts on nothing itself. May
+// import types of lib/base, lib/config, lib/run and ffi/.
 
 import type { Assets, Environment } from "../base/assets.ts";
 import type { ResolvedConfig } from "../config/load.ts";

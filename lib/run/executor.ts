@@ -1,5 +1,7 @@
 // Walks a plan on a device: owns the arena, encodes every kernel call once, then makes one call a step. Also moves
-// values in and out by name. Knows no model. Imports lib/base, lib/plan and the device interface.
+// values in and out by name. Knows no model, chooses no order and checks no values: it does what the plan says, step
+// by step, and what is amiss is found by who reads the values. May import lib/base, lib/plan and the device
+// interface.
 
 import { bf16ToFloat, bytesOf, floatToBf16 } from "../base/dtype.ts";
 import { InternalError } from "../base/errors.ts";

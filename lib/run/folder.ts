@@ -1,5 +1,6 @@
-// Where a run lies: which folder a command means, whether it may be started there. Creates only what a run owns.
-// Imports lib/base and @std/path.
+// Where a run lies: which folder a command means, whether it may be started there. Creates only what a run owns and
+// removes nothing but an empty folder; refuses a folder that holds a run already. What lies in the files is known to
+// those who write them. May import lib/base and @std/path.
 
 import { basename, dirname, globToRegExp, join, resolve } from "@std/path";
 import { messageOf, UserError } from "../base/errors.ts";

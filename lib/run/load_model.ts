@@ -1,4 +1,6 @@
-// A trained model from a checkpoint, ready for forward-only programs. Imports lib/run and what lies below.
+// A trained model from a checkpoint, ready for forward-only programs: evaluation and sampling. Plans no gradients,
+// loads no optimiser state and changes nothing on the disk. Refuses a model that does not fit into memory. May import
+// lib/run, lib/plan, the model's parameters and the device interface.
 
 import type { Device } from "../../ffi/device.ts";
 import { parameterSpecs } from "../model/parameters.ts";

@@ -1,5 +1,6 @@
-// The pass marks of golden files: how far loss, logits, gradients and a run may lie from float64 answers, by precision.
-// Numbers only; check_golden.ts applies them. Imports nothing.
+// The pass marks of golden files: how far loss, logits, gradients and a run may lie from float64 answers, by
+// precision. Numbers only; check_golden.ts applies them. They belong to the golden files' sizes and say nothing of
+// single ops, whose tolerances are in op_tolerances.ts. Imports nothing.
 
 /** Marks of one precision. */
 export interface Marks {

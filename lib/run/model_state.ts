@@ -1,5 +1,6 @@
 // What a run is made of between steps: parameters and optimiser state in the device's memory. Starts it, lists it for
-// checkpoints, restores it. Imports lib/run, model and optimisers.
+// checkpoints, restores it. Reads and writes no file and keeps no second copy of a tensor: checkpoint.ts pulls and
+// pushes piece by piece. May import lib/base, lib/run, lib/plan, the model and the optimisers.
 
 import { elementCount, type Shape } from "../base/shape.ts";
 import { startingValues } from "../model/init.ts";

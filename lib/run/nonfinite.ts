@@ -1,5 +1,6 @@
 // Finds where a NaN or infinity came from, once one has been seen: slow and thorough, never part of a good step.
-// Imports lib/run and the plan.
+// Repairs nothing; running a program again overwrites its outputs, so that what they held must have been saved
+// before. May import lib/base, lib/run, the op table and the plan.
 
 import { lastingOf, type Step } from "../plan/plan.ts";
 import { elementCount } from "../base/shape.ts";

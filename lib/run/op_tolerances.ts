@@ -93,7 +93,7 @@ function normGradSize(x: number, dy: number, width: (c: Case) => number): NonNul
 const headWidth = (c: Case) => (at(c.inputs, 0).shape[1] ?? NaN) / numberAttr(c.attrs, "heads");
 
 /** The bounds, op by op. Newton-Schulz has the pass marks of golden files instead. */
-export const OP_TOLERANCES: Readonly<Record<OpName, Row>> = {
+const OP_TOLERANCES: Readonly<Record<OpName, Row>> = {
   fill: one,
   cast: one,
   add: one,

@@ -1,5 +1,6 @@
-// The plan of a training run, made from its sizes alone: every program of the model over one arena.
-// Imports the graph, model, optimisers and plan; opens no device.
+// The plan of a run, made from its sizes alone: every program of the model that is asked for, over one arena. Opens
+// no device and reads no file, so that a plan can be had on any machine; does not judge whether it fits. May import
+// the graph, model, optimisers and plan.
 
 import type { DeviceKind } from "../../ffi/device.ts";
 import { accumulateGraph, type BatchShape, evaluateGraph, logitsGraph, predictGraph } from "../model/gpt.ts";

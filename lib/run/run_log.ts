@@ -1,8 +1,8 @@
 // The files a run writes as it goes: config.json at its start, then log.txt and metrics.jsonl. Imports lib/run and
-// lib/config.
+// lib/config. Also the lock that keeps a folder to one run at a time.
 
 import { join } from "@std/path";
-import { messageOf, RunError } from "../base/errors.ts";
+import { messageOf, RunError, UserError } from "../base/errors.ts";
 import { VERSION } from "../base/version.ts";
 import { configText, type ResolvedConfig } from "../config/load.ts";
 import { RUN_FILES } from "./folder.ts";
@@ -15,6 +15,25 @@ import {
   trainingLine,
   validationLine,
 } from "./metrics.ts";
+
+/**
+ * Keeps a run's folder to this run until it is disposed of; UserError if another run has it. The lock (flock) is on the
+ * folder itself, leaves no file, and goes with the process however that ends.
+ */
+export function lockFolder(folder: string): Disposable {
+  const handle = Deno.openSync(folder, { read: true });
+  let locked: boolean;
+  try {
+    locked = handle.tryLockSync(true);
+  } catch {
+    locked = true; // a file system without locks: the run goes on without
+  }
+  if (locked) return { [Symbol.dispose]: () => handle.close() };
+  handle.close();
+  throw new UserError(
+    `Another nanogpt is training in ${folder}; wait for its end or stop it, or choose another folder with --out`,
+  );
+}
 
 /** The open log files of a run. */
 export class RunLog implements Disposable {
@@ -43,9 +62,13 @@ export class RunLog implements Disposable {
     );
   }
 
-  /** A step, with its validation if there was one. */
-  step(record: MetricsRecord, trainMs: number, timedSteps: number): void {
+  /** The metrics of a step, with its validation if there was one. */
+  record(record: MetricsRecord): void {
     this.#metrics.append(record);
+  }
+
+  /** A step's line. */
+  training(record: MetricsRecord, trainMs: number, timedSteps: number): void {
     this.#text.line(trainingLine(this.#position(record.step, trainMs, timedSteps), record.trainLoss));
   }
 

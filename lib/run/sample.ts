@@ -1,5 +1,6 @@
-// Text from a model: prompt to tokens, tokens drawn one by one, tokens back to text as they come.
-// Imports lib/run and data/.
+// Text from a model: prompt to tokens, tokens drawn one by one, tokens back to text as they come. Refuses a prompt
+// with tokens that the model does not know; never shows half a character. Which token follows is sampler.ts's
+// business. May import lib/base, lib/run, the model's types and the tokenizer of data/.
 
 import { encode, TokenDecoder, TOKENIZER_VOCAB } from "../../data/tokenizer.ts";
 import { UserError } from "../base/errors.ts";

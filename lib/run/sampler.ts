@@ -1,5 +1,6 @@
-// Draws text from a model, one token at a time, by the forward-only prediction program over the last tokens.
-// Imports lib/run, the model's input names and lib/base.
+// Draws text from a model, one token at a time, by the forward-only prediction program over the last tokens. Knows
+// tokens only, no text, and keeps nothing from token to token but the count of draws: every token is a whole forward
+// pass. May import lib/base, lib/run and the model's input names.
 
 import { RunError } from "../base/errors.ts";
 import { RandomStream } from "../base/random.ts";

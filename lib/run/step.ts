@@ -24,16 +24,17 @@ export interface StepResult {
   readonly phaseMs: { readonly accumulate: number; readonly update: number };
 }
 
-/** A step that met a NaN or infinity: which tensor held it first, and that of which microbatch. */
+/** A step that met a NaN or infinity: which tensor held it first, and that of which microbatch where it is known. */
 export class NonFinite extends Error {
   override name = "NonFinite";
 
-  constructor(readonly tensor: string, readonly microbatch?: number) {
+  /** `updated`: the step's update has run on it, so that the parameters are spoiled. */
+  constructor(readonly tensor: string, readonly updated: boolean, readonly microbatch?: number) {
     super(tensor);
   }
 }
 
-/** Runs step number `t` (from 0) on a batch. Throws NonFinite; the parameters are then no longer to be trusted. */
+/** Runs step number `t` (from 0) on a batch. Throws NonFinite: for a loss before anything is updated, for a gradient after. */
 export function runStep(context: StepContext, batch: Batch, t: number): StepResult {
   const { executor } = context;
   const started = performance.now();
@@ -43,7 +44,7 @@ export function runStep(context: StepContext, batch: Batch, t: number): StepResu
     executor.write(INPUTS.targets, microbatch.targets);
     executor.run(m === 0 ? ACCUMULATE_FIRST : ACCUMULATE_NEXT);
     const loss = executor.read("loss")[0] ?? NaN;
-    if (!Number.isFinite(loss)) throw new NonFinite(explainLoss(context, ACCUMULATE_FIRST, loss), m);
+    if (!Number.isFinite(loss)) throw new NonFinite(explainLoss(context, ACCUMULATE_FIRST, loss), false, m);
     sum += loss;
   });
   const accumulated = performance.now();
@@ -51,7 +52,7 @@ export function runStep(context: StepContext, batch: Batch, t: number): StepResu
   executor.run("update");
   const flags = executor.read(UPDATE_INPUTS.flags);
   const bad = context.specs.find((_, i) => flags[i] !== 0);
-  if (bad) throw new NonFinite(`the gradient of ${bad.name}`);
+  if (bad) throw new NonFinite(`the gradient of ${bad.name}`, true);
   executor.refresh();
   return {
     loss: sum / batch.microbatches.length,

@@ -1,5 +1,6 @@
 // Where the time of plan steps goes: times collected by the executor's hook, summed over steps of the same op and
-// shapes, beside the least time that the machine's measured peaks allow. Imports the graph, plan and device types.
+// shapes, beside the least time that the machine's measured peaks allow. Runs nothing and prints nothing. May import
+// the graph, the plan and device types.
 
 import type { DevicePeak } from "../../ffi/device.ts";
 import type { Precision } from "./devices.ts";

@@ -1,5 +1,6 @@
-// Repeats a piece of work within a time budget and sums up how long it took, and reads how much memory the process has
-// used. Knows nothing of what it times. Imports lib/base only.
+// Repeats a piece of work within a time budget and sums up how long it took, and reads how much memory the process
+// has used. Knows nothing of what it times; leaves out no run as an outlier, and does no warm-up of its own. May
+// import lib/base only.
 
 import { InternalError } from "../base/errors.ts";
 

@@ -1,18 +1,17 @@
 // The training loop: batches, steps, validation, checkpoints, samples, stopping. Says everything that happens as
 // events and log lines; prints nothing. Imports lib/run, data/ and what lies below.
 
-import { type Batch, DataLoader } from "../../data/loader.ts";
+import { type Batch, DataLoader, type LoaderState } from "../../data/loader.ts";
 import { ValidationReader } from "../../data/validation.ts";
 import { parseIsa } from "../../ffi/cpu.ts";
 import type { Device, DevicePeak } from "../../ffi/device.ts";
-import type { RunError } from "../base/errors.ts";
+import { messageOf, type RunError } from "../base/errors.ts";
 import { elementCount } from "../base/shape.ts";
 import type { Config } from "../config/schema.ts";
 import { type ParameterSpec, parameterSpecs } from "../model/parameters.ts";
 import { momentumAt, rateAt } from "../optim/schedule.ts";
-import { ACCUMULATE_FIRST, ACCUMULATE_NEXT } from "../plan/build.ts";
-import { type Plan, programOf, sumOf } from "../plan/plan.ts";
-import { requireMemory } from "../plan/report.ts";
+import type { Plan } from "../plan/plan.ts";
+import { requireMemory, stepCost } from "../plan/report.ts";
 import { CheckpointStore } from "./checkpoint_store.ts";
 import { openDevice, resolveDeviceKind } from "./devices.ts";
 import { StopFlag, type TrainEvent, type TrainRequest } from "./events.ts";
@@ -24,14 +23,18 @@ import { planRun } from "./programs.ts";
 import { contextRows, writeText } from "./sample.ts";
 import { explainLoss, NonFinite, runStep, type StepResult } from "./step.ts";
 import { firstBadParameter } from "./nonfinite.ts";
-import { RunLog } from "./run_log.ts";
+import { lockFolder, RunLog } from "./run_log.ts";
 import { validationLoss } from "./validate.ts";
 
 type Say = (event: TrainEvent) => void;
 
-/** Trains as requested, from start to end or to an interruption; events go to `say`. Failures are thrown. */
+/**
+ * Trains as requested, from start to end or to an interruption; events go to `say`. Failures are thrown, among them a
+ * UserError where another run has the folder.
+ */
 export async function train(request: TrainRequest, say: Say): Promise<void> {
   const { config } = request.resolved;
+  using _lock = lockFolder(request.folder);
   const plan = planTraining(config);
   requireMemory(plan, availableBytes());
   const data = await openData(request);
@@ -100,7 +103,7 @@ class TrainingRun {
   readonly #checkpoints: CheckpointStore;
   readonly #stepFlops: number;
   readonly #peak: DevicePeak | undefined;
-  /** Steps done since the beginning of the run, and the step of the newest checkpoint. */
+  /** Steps done since the beginning of the run, and the step of the newest checkpoint; -1: there is none. */
   #done = 0;
   #saved = -1;
   /** The batch of the step done last. */
@@ -121,7 +124,7 @@ class TrainingRun {
     this.#specs = parameterSpecs(this.#config.model);
     this.#stop = new StopFlag(request.stop);
     this.#checkpoints = new CheckpointStore(request.folder, this.#config, executor, data.loader);
-    this.#stepFlops = stepFlops(executor.plan, this.#microbatches);
+    this.#stepFlops = stepCost(executor.plan, this.#microbatches).flops;
     this.#peak = measurePeak(executor.device);
   }
 
@@ -136,8 +139,8 @@ class TrainingRun {
   /** Fills parameters from the seed or a checkpoint, opens the log and trains to the end. */
   async start(): Promise<void> {
     const { resume, resolved, folder } = this.#request;
-    this.#done = await this.#checkpoints.start(resume, (text) => this.#say({ kind: "note", text }));
-    this.#saved = this.#done;
+    this.#saved = await this.#checkpoints.start(resume, (text) => this.#note(text)) ?? -1;
+    this.#done = Math.max(0, this.#saved);
     using log = new RunLog(folder, resolved, this.#done);
     this.#sayStart();
     await this.#catchUp(log);
@@ -153,8 +156,12 @@ class TrainingRun {
       await this.#validate(record, log);
       if (record.valLoss !== undefined) log.amend(record);
     } else if (this.#done === this.#config.schedule.steps) {
-      this.#say({ kind: "note", text: "The run is finished already; there is nothing left to do" });
+      this.#note("The run is finished already; there is nothing left to do");
     }
+  }
+
+  #note(text: string): void {
+    this.#say({ kind: "note", text });
   }
 
   #sayStart(): void {
@@ -176,9 +183,10 @@ class TrainingRun {
       const record = await this.#step();
       const { valEvery, checkpointEvery, sampleEvery } = this.#config.run;
       try {
+        log.training(record, this.#trainMs, this.#stepsHere);
         if (this.#due(valEvery)) await this.#validate(record, log);
       } finally {
-        log.step(record, this.#trainMs, this.#stepsHere);
+        log.record(record); // with the validation, if there was one
       }
       this.#say({ kind: "step", record, secondsLeft: this.#meanStepMs * (steps - this.#done) / 1000 });
       if (sampleEvery > 0 && this.#done % sampleEvery === 0) this.#sample(log);
@@ -204,6 +212,7 @@ class TrainingRun {
     const { optim, schedule } = this.#config;
     const t = this.#done;
     const started = performance.now();
+    const at = this.#data.loader.state();
     const batch = await this.#keeping(() => this.#data.loader.next());
     const loaded = performance.now();
     let result: StepResult;
@@ -211,7 +220,7 @@ class TrainingRun {
       result = runStep({ executor: this.#executor, specs: this.#specs, optim, schedule }, batch, t);
     } catch (error) {
       if (!(error instanceof NonFinite)) throw error;
-      throw this.#checkpoints.nonFinite(error, batch, t + 1);
+      throw this.#nonFinite(error, batch, t + 1, at);
     }
     this.#batch = batch;
     const stepMs = performance.now() - started;
@@ -248,7 +257,8 @@ class TrainingRun {
     if (loss === undefined) return;
     if (!Number.isFinite(loss)) {
       const context = { executor: this.#executor, specs: this.#specs };
-      throw this.#nonFinite(explainLoss(context, "evaluate", loss));
+      const found = new NonFinite(explainLoss(context, "evaluate", loss), false);
+      throw this.#nonFinite(found, this.#batch, this.#done, this.#data.loader.state());
     }
     record.valLoss = loss;
     this.#valLoss = loss;
@@ -271,9 +281,26 @@ class TrainingRun {
     this.#say({ kind: "sample", step: this.#done, text });
   }
 
-  /** The error for a model that the update of the step done last has broken. */
-  #nonFinite(tensor: string): RunError {
-    return this.#checkpoints.nonFinite(new NonFinite(tensor), this.#batch, this.#done);
+  /**
+   * The error for a value that is not finite, met in `step`. Unless the parameters are spoiled too, the steps done so
+   * far are in a checkpoint then, with the next batch at `loader`.
+   */
+  #nonFinite(found: NonFinite, batch: Batch | undefined, step: number, loader: LoaderState): RunError {
+    const whole = this.#badParameter() === undefined;
+    if (whole && !found.updated && this.#done > 0 && this.#saved !== this.#done) {
+      try {
+        this.#tellSaved(this.#checkpoints.saveBesides(this.#done, (text) => this.#note(text), loader));
+      } catch (error) {
+        this.#note(messageOf(error));
+      }
+    }
+    // What `step` itself began from is good, unless it is these very parameters and they are spoiled.
+    const trusted = whole || found.updated ? this.#done : this.#done - 1;
+    return this.#checkpoints.nonFinite(found, batch, step, trusted);
+  }
+
+  #badParameter(): string | undefined {
+    return firstBadParameter(this.#executor, this.#specs.map(({ name }) => name));
   }
 
   /** Does what the data can make fail; the steps done so far are then in a checkpoint before it is thrown. */
@@ -281,25 +308,25 @@ class TrainingRun {
     try {
       return await action();
     } catch (error) {
-      if (this.#saved !== this.#done) this.#checkpoint();
+      if (this.#done > 0 && this.#saved !== this.#done) this.#checkpoint();
       throw error;
     }
   }
 
   /** Writes a checkpoint, but never of a model that is broken: resuming would take it for the newest good one. */
   #checkpoint(): void {
-    const bad = firstBadParameter(this.#executor, this.#specs.map(({ name }) => name));
-    if (bad !== undefined) throw this.#nonFinite(`parameter ${bad}`);
-    const path = this.#checkpoints.save(this.#done, (text) => this.#say({ kind: "note", text }));
+    const bad = this.#badParameter();
+    if (bad !== undefined) {
+      const found = new NonFinite(`parameter ${bad}`, false);
+      throw this.#nonFinite(found, this.#batch, this.#done, this.#data.loader.state());
+    }
+    this.#tellSaved(this.#checkpoints.save(this.#done, (text) => this.#note(text)));
+  }
+
+  #tellSaved(path: string): void {
     this.#saved = this.#done;
     this.#say({ kind: "checkpoint", step: this.#done, path });
   }
-}
-
-/** FLOPs of a whole step: all microbatches and the update. */
-function stepFlops(plan: Plan, microbatches: number): number {
-  const flops = (name: string) => sumOf(programOf(plan, name), (step) => step.flops);
-  return flops(ACCUMULATE_FIRST) + (microbatches - 1) * flops(ACCUMULATE_NEXT) + flops("update");
 }
 
 function measurePeak(device: Device): DevicePeak | undefined {

@@ -1,4 +1,6 @@
-// Validation: the mean loss over a fixed stretch of tokens, by the forward-only program. Imports lib/run and data.
+// Validation: the mean loss over a fixed stretch of tokens, by the forward-only program. Changes no parameter, prints
+// nothing, and gives no figure for a stretch that was broken off. Chooses neither tokens nor when to validate: the
+// reader and the caller do. May import lib/run, the model's input names and types of data/.
 
 import type { ValidationReader } from "../../data/validation.ts";
 import { INPUTS } from "../model/gpt.ts";

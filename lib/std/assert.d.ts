@@ -1,5 +1,6 @@
 // Types of the part of @std/assert that this project uses; the npm copy ships none. A name missing here is a compile
-// error where it is imported: add it here, with the signature of the documentation.
+// error where it is imported: add it here, with the signature of the documentation. Declarations only, nothing of the
+// project's own. Imports nothing.
 
 export class AssertionError extends Error {
   constructor(message: string, options?: ErrorOptions);

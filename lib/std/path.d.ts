@@ -1,5 +1,6 @@
 // Types of the part of @std/path that this project uses; the npm copy ships none. A name missing here is a compile
-// error where it is imported: add it here, with the signature of the documentation.
+// error where it is imported: add it here, with the signature of the documentation. Declarations only, nothing of the
+// project's own. Imports nothing.
 
 /** The folder separator of this system. */
 export const SEPARATOR: string;

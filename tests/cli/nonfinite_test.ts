@@ -42,17 +42,28 @@ async function spoil(from: string, to: string, edit: Edit): Promise<void> {
   writeCheckpoint(to, { ...state, parameters, optimiser }, 9);
 }
 
-/** What is spoilt, the step that finds it, and what it is called. */
-const CASES: Record<string, { readonly edit: Edit; readonly step: number; readonly named: RegExp }> = {
+/** What is spoilt, the step that finds it, what it is called, and the checkpoint that is named as good. */
+interface Case {
+  readonly edit: Edit;
+  readonly step: number;
+  readonly named: RegExp;
+  readonly last: string;
+}
+
+const putNaN: Edit = (name, values) => void (name === "blocks.1.mlp.up.weight" && values.fill(NaN, 5, 6));
+
+const CASES: Record<string, Case> = {
   "a NaN in a parameter": {
-    edit: (name, values) => void (name === "blocks.1.mlp.up.weight" && values.fill(NaN, 5, 6)),
+    edit: putNaN,
     step: 9,
     named: /: parameter blocks\.1\.mlp\.up\.weight in microbatch 0; /,
+    last: "step-000004",
   },
   "parameters too large for the sums of a forward pass": {
     edit: (name, values) => void (name === "blocks.0.attn.v.weight" && values.fill(3e38)),
     step: 9,
     named: /: \S+ of \w+\(.*\) in microbatch 0; /,
+    last: "step-000008",
   },
   "a gradient that overflows under a finite loss": {
     edit: (name, values) => {
@@ -63,11 +74,13 @@ const CASES: Record<string, { readonly edit: Edit; readonly step: number; readon
     },
     step: 9,
     named: /: the gradient of [a-z.0-9_]+; /,
+    last: "step-000008",
   },
   "an update that breaks a parameter, though loss and gradients are finite": {
     edit: (name, values) => void (name === "head.weight.v" && values.fill(-1)),
     step: 9,
     named: /: parameter head\.weight; /,
+    last: "step-000008",
   },
 };
 
@@ -75,7 +88,7 @@ Deno.test("A value that is not finite ends the run, names itself and leaves good
   inRunFolder(async (folder) => {
     const good = join(folder, "good");
     await mustRun([...trainArgs(folder, KEEP_ALL), "--precision", "fp32", "--out", good]);
-    for (const [number, [name, { edit, step, named }]] of Object.entries(CASES).entries()) {
+    for (const [number, [name, { edit, step, named, last }]] of Object.entries(CASES).entries()) {
       await t.step(name, async () => {
         const out = join(folder, String(number));
         await spoil(good, out, edit);
@@ -93,7 +106,11 @@ Deno.test("A value that is not finite ends the run, names itself and leaves good
         assertMatch(message, new RegExp(`^Step ${step} met a value that is not finite: `));
         assertMatch(message, named);
         const path = join(out, "bad-batch-step-000009.safetensors");
-        assertStringIncludes(message, `; its batch is saved in ${path}; training stopped`);
+        assertStringIncludes(
+          message,
+          `; its batch is saved in ${path}; training stopped, the last good checkpoint is ` +
+            `${join(out, "checkpoints", last)}; lower the learning rates`,
+        );
         checkBatch(path);
         assertEquals(namesIn(join(out, "checkpoints")), ["step-000004", "step-000008"]);
         assertEquals(await Promise.all([4, 8].map((kept) => checkpointDigest(out, kept))), digests);
@@ -123,6 +140,43 @@ Deno.test("A value that is not finite ends the run, names itself and leaves good
       );
       assertEquals(await checkpointDigest(out, 12), await checkpointDigest(good, 12));
       assertEquals(metricsOf(out).length, 12);
+    });
+  }));
+
+Deno.test("Where only the loss is not finite, the steps before it are kept; no good checkpoint is claimed", (t) =>
+  inRunFolder(async (folder) => {
+    const good = join(folder, "good");
+    await mustRun([...trainArgs(folder, KEEP_ALL), "--precision", "fp32", "--out", good]);
+    const fail = async (out: string, ...values: string[]) => {
+      const { code, stderr } = await run(["train", "--resume", out, ...values]);
+      assertEquals(code, 2, stderr);
+      return stderr.trimEnd().split("\n").at(-1) ?? "";
+    };
+    await t.step(
+      "parameters too large but finite: a checkpoint of the steps before, beside the older",
+      async () => {
+        const out = join(folder, "rescued");
+        await spoil(good, out, (name, values) => {
+          // Step 9 trains, and makes these about 1e36: finite, though not for long in step 10.
+          if (name.endsWith("residual_mix.m")) values.fill(1e38);
+          if (name.endsWith("residual_mix.v")) values.fill(1);
+        });
+        const few = ["--set", "run.keepCheckpoints=1", "--set", "run.checkpointEvery=0"];
+        const message = await fail(out, ...few);
+        assertMatch(message, /^Step 10 met .* in microbatch \d; /);
+        const last = join(out, "checkpoints", "step-000009");
+        assertStringIncludes(message, `; training stopped, the last good checkpoint is ${last}; `);
+        assertEquals(namesIn(join(out, "checkpoints")), ["step-000004", "step-000008", "step-000009"]);
+        const again = await fail(out, ...few);
+        assertEquals(again, message, "from there, the very same step fails in the same way");
+        assertEquals(metricsOf(out).length, 9);
+      },
+    );
+    await t.step("the only checkpoint is itself broken", async () => {
+      const out = join(folder, "lost");
+      await spoil(good, out, putNaN);
+      await Deno.remove(join(out, "checkpoints", "step-000004"), { recursive: true });
+      assertStringIncludes(await fail(out), "; training stopped, there is no checkpoint before it; ");
     });
   }));
 

@@ -8,7 +8,7 @@ import { type Finished, ROOT } from "./command.ts";
 
 /** No command of these tests takes longer unless it hangs; then it is killed. */
 const LIMIT_MS = 60_000;
-export const VOCAB = 256;
+const VOCAB = 256;
 /** Tokens of a step: 4 sequences of 16. */
 export const STEP_TOKENS = 64;
 

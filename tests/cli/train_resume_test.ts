@@ -155,10 +155,30 @@ Deno.test("A checkpoint of another run is refused with every key that differs, a
       ]);
       await Deno.remove(join(folder, "train_2.bin"));
     });
+    await t.step("another shard of the same length", async () => {
+      const count = 14 * STEP_TOKENS + 9;
+      await putShard(folder, "train_1.bin", someTokens(count, 6));
+      assertEquals(await refused(["train", "--resume", out]), [
+        "  data.train: shard 1 holds other tokens than in the checkpoint, as many",
+      ]);
+      await putShard(folder, "train_1.bin", someTokens(count, 2));
+    });
+    await t.step("its own data and configuration: config.json stays, with every source", async () => {
+      const { code, stderr } = await run(["train", "--resume", out]);
+      assertEquals(code, 0, stderr);
+      assertEquals(Deno.readTextFileSync(join(out, "config.json")), before[2]);
+    });
     await t.step("what does not change the mathematics may differ", async () => {
       const values = { "run.valEvery": 3, "run.keepCheckpoints": 7, "device.threads": 1 };
       const { stdout } = await mustRun([...trainArgs(folder, values), "--resume", "auto", "--out", out]);
       assertMatch(stdout, /^Done: validation loss/);
+    });
+    await t.step("--set over the run's own configuration: that value alone has a new source", async () => {
+      const sourcesOf = () => JSON.parse(Deno.readTextFileSync(join(out, "config.json"))).sources;
+      const old = sourcesOf();
+      assertEquals([old["run.keepCheckpoints"], old["run.seed"]], ["--set", "preset tiny"]);
+      await mustRun(["train", "--resume", out, ...sets({ "run.sampleEvery": 5 })]);
+      assertEquals(sourcesOf(), { ...old, "run.sampleEvery": "--set" });
     });
   }));
 

@@ -1,9 +1,10 @@
 // Signals and a terminal that goes away, on the real process: SIGINT and SIGTERM end a run with a checkpoint from which
-// it goes on bit for bit, a second one ends it at once, also in the middle of a step; SIGHUP and closed outputs do not
+// it goes on bit for bit, also before the first step, a second one ends it at once, also in the middle of a step; SIGHUP and closed outputs do not
 // disturb it. Exact steps are tested with the trainer (tests/run/trainer_test.ts).
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
+import { shellWord } from "../../lib/cli/train_view.ts";
 import { ROOT } from "./command.ts";
 import {
   checkpointDigest,
@@ -31,7 +32,7 @@ function interruptedAt(stdout: string, out: string): number {
     /^Interrupted after step (\d+) of 250; go on with: nanogpt train --resume /.exec(stdout)?.[1],
   );
   assert(step > 0 && step < STEPS, stdout);
-  assertStringIncludes(stdout, `--resume ${out}\n`);
+  assertStringIncludes(stdout, `--resume ${shellWord(out)}\n`);
   return step;
 }
 
@@ -86,6 +87,25 @@ Deno.test("SIGINT and SIGTERM finish the step; resumed, the run ends as one that
       assertMatch(stdout, /^Done: validation loss [\d.]+, 250 steps/);
       assertEquals(courseOf(out), courseOf(whole));
     });
+  }));
+
+Deno.test("A run interrupted as it starts leaves a checkpoint of no steps, from which it goes on", () =>
+  inRunFolder(async (folder) => {
+    const [whole, out] = [join(folder, "whole"), join(folder, "stopped")];
+    const args = trainArgs(folder, { "schedule.steps": 3, "data.batchSequences": 8 });
+    await mustRun([...args, "--out", whole]);
+    const path = join(out, "checkpoints", "step-000000");
+    const started = new Started([...args, "--out", out]);
+    while (!namesIn(folder).includes("stopped")) await new Promise((wake) => setTimeout(wake, 1));
+    await new Promise((wake) => setTimeout(wake, 20)); // signals are watched from just after, the start takes longer
+    started.signal("SIGINT");
+    const { code, stdout, stderr } = await started.end();
+    assertEquals(code, 130, stderr);
+    assertMatch(stdout, /^Interrupted after step 0 of 3; go on with: nanogpt train --resume /);
+    assertEquals(namesIn(join(out, "checkpoints")), ["step-000000"]);
+    const resumed = await mustRun(["train", "--resume", out]);
+    assertStringIncludes(resumed.stderr, `Resuming from ${path}\n`);
+    assertEquals(await checkpointDigest(out, 3), await checkpointDigest(whole, 3));
   }));
 
 Deno.test("A second signal leaves at once, in the middle of a step, with nothing half-written", () =>

@@ -1,7 +1,14 @@
 // The training loader against written-out index lists, a naive twin over many random shapes, exact resume, and the rule
 // that what was read ahead never shows in the state.
 
-import { assertEquals, assertRejects, assertStrictEquals, assertStringIncludes } from "@std/assert";
+import {
+  assertEquals,
+  assertMatch,
+  assertNotEquals,
+  assertRejects,
+  assertStrictEquals,
+  assertStringIncludes,
+} from "@std/assert";
 import { type Batch, DataLoader, type LoaderOptions, type LoaderState } from "../../data/loader.ts";
 import { UserError } from "../../lib/base/errors.ts";
 import { inFolder, putShard, randomBelow, range, settle } from "./helpers.ts";
@@ -39,11 +46,31 @@ const EDGE_STATES = [[0, 0], [0, 4], [1, 0], [0, 0], [0, 4], [1, 0]] as const;
 Deno.test("DataLoader serves the written-out steps over shards and around", () =>
   inFolder(async (folder) => {
     await withLoader({ ...EDGE, shards: await edgeShards(folder) }, async (loader) => {
-      assertEquals(loader.describeShards(), [9, 8]);
+      assertEquals(loader.describeShards().map(({ tokens }) => tokens), [9, 8]);
       for (const [step, expected] of EDGE_STEPS.entries()) {
         assertEquals(plain(await loader.next()), expected, `step ${step}`);
       }
     });
+  }));
+
+Deno.test("DataLoader.describeShards() tells shards of equal length apart by their ends", () =>
+  inFolder(async (folder) => {
+    const count = 100_000; // more than 64 KB of tokens at either end
+    const changed = (at: number) => range(0, count).map((i) => i === at ? 999 : i % 999);
+    const sha256 = async (name: string, tokens: number[]) => {
+      const shards = [await putShard(folder, name, tokens)];
+      const loader = await DataLoader.open({ ...EDGE, shards });
+      await loader.close();
+      return loader.describeShards()[0]?.sha256;
+    };
+    const plain = await sha256("plain.bin", changed(-1));
+    assertMatch(plain ?? "", /^[0-9a-f]{64}$/);
+    assertEquals(await sha256("again.bin", changed(-1)), plain, "the same wherever it lies");
+    for (const at of [0, 32_767, count - 32_768, count - 1]) {
+      assertNotEquals(await sha256("other.bin", changed(at)), plain, `token ${at}`);
+    }
+    assertEquals(await sha256("middle.bin", changed(50_000)), plain, "the middle is not read");
+    assertNotEquals(await sha256("shorter.bin", changed(-1).slice(1)), plain);
   }));
 
 Deno.test("DataLoader.state() is where the next unserved step begins, whatever was read ahead", () =>

@@ -12,9 +12,9 @@ import { costOf, reportPlan, requireMemory, stepCost } from "../../lib/plan/repo
 import { formatPlan } from "../../lib/plan/text.ts";
 import type { Precision } from "../../lib/run/devices.ts";
 import { planRun } from "../../lib/run/programs.ts";
+import { checkSnapshot } from "../snapshot.ts";
 
 const FOLDER = join(import.meta.dirname ?? ".", "snapshots");
-const UPDATE = Deno.args.includes("--update-snapshots");
 
 /** The smallest model that has everything: a skip, a value mix, a window shorter than the sequence. */
 function planOf(kind: DeviceKind, precision: Precision): Plan {
@@ -31,22 +31,12 @@ function planOf(kind: DeviceKind, precision: Precision): Plan {
   });
 }
 
-function checkSnapshot(name: string, text: string): void {
-  const path = join(FOLDER, `${name}.txt`);
-  if (UPDATE) Deno.writeTextFileSync(path, text);
-  const stored = Deno.readTextFileSync(path);
-  const [lines, expected] = [text.split("\n"), stored.split("\n")];
-  const changed = lines.findIndex((line, i) => line !== expected[i]);
-  assertEquals(lines[changed], expected[changed], `line ${changed + 1} of ${path}`);
-  assertEquals(lines.length, expected.length, `lines of ${path}`);
-}
-
 const CASES = [["cpu", "bf16"], ["cpu", "fp32"], ["reference", "fp32"]] as const;
 
 for (const [kind, precision] of CASES) {
   const name = kind === "reference" ? kind : `${kind}-${precision}`;
   Deno.test(`the plan for ${name} is as stored`, () =>
-    checkSnapshot(name, formatPlan(planOf(kind, precision))));
+    checkSnapshot(join(FOLDER, `${name}.txt`), formatPlan(planOf(kind, precision))));
 }
 
 Deno.test("formatPlan() is the same for the same plan built twice, and not for another", () => {

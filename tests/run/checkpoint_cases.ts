@@ -5,6 +5,7 @@ import { resolveConfig } from "../../lib/config/load.ts";
 import { type CheckpointContents, type CheckpointTensor, writeCheckpoint } from "../../lib/run/checkpoint.ts";
 import { trainedConfigOf } from "../../lib/run/checkpoint_state.ts";
 
+export const SHARDS = [{ tokens: 1_886_119, sha256: "ab".repeat(32) }];
 export const TRAINED = trainedConfigOf(resolveConfig({ preset: "tiny" }).config);
 
 /** A tensor whose values say which tensor, element and step they are of. */
@@ -25,7 +26,7 @@ export function contents(step: number, rows = 8): CheckpointContents {
     tensor(`${name}.v`, [...shape], step, 4 + 2 * i),
   ]);
   const loader = { shard: 0, position: step * 256 };
-  return { step, loader, config: TRAINED, shardTokens: [1_886_119], parameters, optimiser };
+  return { step, loader, config: TRAINED, shards: SHARDS, parameters, optimiser };
 }
 
 /** Writes step 1, then step 2 up to the middle of the optimiser's state, says so and waits to be killed. */

@@ -16,7 +16,7 @@ import {
   writeCheckpoint,
 } from "../../lib/run/checkpoint.ts";
 import { decodeState, encodeState, requireSameConfig } from "../../lib/run/checkpoint_state.ts";
-import { contents, tensor, TRAINED } from "./checkpoint_cases.ts";
+import { contents, SHARDS, tensor, TRAINED } from "./checkpoint_cases.ts";
 
 const FILES = ["model.safetensors", "optimizer.safetensors", "state.json"];
 
@@ -56,7 +56,7 @@ Deno.test("writeCheckpoint() and openCheckpoint() give the state and every tenso
       step: 125,
       loader: { shard: 0, position: 32_000 },
       config: TRAINED,
-      shardTokens: [1_886_119],
+      shards: SHARDS,
     });
     const restored = new Map<string, number[]>();
     const targets = contents(125).optimiser.map(({ name, shape }) => ({
@@ -285,15 +285,16 @@ Deno.test("requireSameConfig() lists every key that differs, with both values", 
   const state = { ...contents(1), files: { "model.safetensors": { bytes: 0, sha256: "" } } };
   const files = { ...state.files, "optimizer.safetensors": state.files["model.safetensors"] };
   const checkpoint = { ...state, files };
-  requireSameConfig("c", checkpoint, { config: TRAINED, shardTokens: [1_886_119] });
+  requireSameConfig("c", checkpoint, { config: TRAINED, shards: SHARDS });
   const config = {
     ...TRAINED,
     seed: 7,
     model: { ...TRAINED.model, layers: 6 },
     optim: { ...TRAINED.optim, adamEps: 1e-9 },
   };
+  const other = { tokens: 5, sha256: "" };
   const error = assertThrows(
-    () => requireSameConfig("run/checkpoints/step-000001", checkpoint, { config, shardTokens: [5, 6] }),
+    () => requireSameConfig("run/checkpoints/step-000001", checkpoint, { config, shards: [other, other] }),
     UserError,
   );
   assertEquals(error.message.split("\n").slice(0, -1), [
@@ -304,6 +305,12 @@ Deno.test("requireSameConfig() lists every key that differs, with both values", 
     "  data.train: 1 shards in the checkpoint, 2 now",
     "  data.train: shard 0 had 1886119 tokens in the checkpoint, 5 now",
   ]);
+  const shards = SHARDS.map(({ tokens }) => ({ tokens, sha256: "cd".repeat(32) }));
+  assertThrows(
+    () => requireSameConfig("c", checkpoint, { config: TRAINED, shards }),
+    UserError,
+    "  data.train: shard 0 holds other tokens than in the checkpoint, as many\n",
+  );
 });
 
 Deno.test("restoreTensors() fills nothing unless the file holds exactly the tensors asked for", () =>

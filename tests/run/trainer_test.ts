@@ -8,12 +8,14 @@ import { UserError } from "../../lib/base/errors.ts";
 import { resolveConfig } from "../../lib/config/load.ts";
 import { listCheckpoints } from "../../lib/run/checkpoint.ts";
 import { StopFlag, type TrainEvent } from "../../lib/run/events.ts";
+import { lockFolder } from "../../lib/run/run_log.ts";
 import { train } from "../../lib/run/trainer.ts";
 import { ROOT } from "../cli/command.ts";
 import {
   checkpointDigest,
   inRunFolder,
   metricsOf,
+  namesIn,
   someTokens,
   STEP_TOKENS,
   trainArgs,
@@ -96,7 +98,7 @@ Deno.test("A run stopped after any step, or in a validation, goes on to the same
         const run = join(folder, String(number));
         const first = endOf(await trainSmall(folder, String(number), { stopAt }));
         assertEquals([first.step, first.interrupted], [step, true]);
-        assertEquals(stepsKept(run), step === 0 ? [] : [step]);
+        assertEquals(stepsKept(run), [step]);
         const second = endOf(await trainSmall(folder, String(number), { resume: "auto" }));
         assertEquals([second.step, second.interrupted], [15, false]);
         assertEquals(second.valLoss, metricsOf(whole).at(-1)?.valLoss);
@@ -104,6 +106,41 @@ Deno.test("A run stopped after any step, or in a validation, goes on to the same
         assertEquals(courseOf(run), expected.course);
       });
     }
+  }));
+
+Deno.test("A folder is one run's at a time; the lock leaves with the run, and leaves no file", () =>
+  inRunFolder(async (folder) => {
+    const run = join(folder, "run");
+    await Deno.mkdir(run);
+    {
+      using _other = lockFolder(run);
+      const error = await assertRejects(() => trainSmall(folder, "run"), UserError);
+      assertMatch(
+        error.message,
+        /^Another nanogpt is training in .*run; wait for its end or stop it, or choose another folder/,
+      );
+      assertEquals(namesIn(run), []);
+    }
+    const whileOn: unknown[] = [];
+    const stopAt = () => {
+      try {
+        lockFolder(run)[Symbol.dispose]();
+      } catch (error) {
+        whileOn.push(error);
+      }
+      return false;
+    };
+    const events = await trainSmall(folder, "run", { stopAt });
+    assertEquals(whileOn.filter((error) => error instanceof UserError).length, events.length);
+    lockFolder(run)[Symbol.dispose]();
+  }));
+
+Deno.test("In log.txt a step's training line comes before its validation's", () =>
+  inRunFolder(async (folder) => {
+    await trainSmall(folder, "run");
+    const lines = Deno.readTextFileSync(join(folder, "run", "log.txt")).split("\n");
+    const of5 = lines.filter((line) => line.startsWith("step:5/15 ")).map((line) => line.split(/[ :]/)[2]);
+    assertEquals(of5, ["train_loss", "val_loss"]);
   }));
 
 Deno.test("Going on from an earlier checkpoint drops the later metrics and gives the same bits again", () =>
@@ -138,9 +175,14 @@ Deno.test("Data that go wrong in the middle cost no step: a checkpoint comes bef
   inRunFolder(async (folder) => {
     const bad = someTokens(14 * STEP_TOKENS + 9, 2);
     bad[2 * STEP_TOKENS + 7] = 256;
-    await putShard(folder, "train_1.bin", bad);
+    const spoilt = await putShard(folder, "spoilt", bad);
+    // The shard changes under the run: one that was so from the start would be other data to go on with.
+    const stopAt = ({ kind }: TrainEvent) => {
+      if (kind === "start") Deno.copyFileSync(spoilt, join(folder, "train_1.bin"));
+      return false;
+    };
     await t.step("a training token that the model does not know", async () => {
-      const error = await assertRejects(() => trainSmall(folder, "run"), UserError);
+      const error = await assertRejects(() => trainSmall(folder, "run", { stopAt }), UserError);
       assertStringIncludes(
         error.message,
         "train_1.bin does not fit the model: token 256 at position 135, but model.vocab is 256",

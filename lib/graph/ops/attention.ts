@@ -1,10 +1,12 @@
-// Rows of attention. The mask is an interval: row n sees rows start[n] .. n, which `attentionStart` computes once.
+// Rows of attention. The mask is an interval: row n sees rows start[n] .. n, which `attentionStart` computes once
+// from documents and window; no other form of mask exists. There is no expansion into plain ops, so every device
+// needs its own kernels. May import lib/base and the graph's own types, builder and row helpers; no device and no
+// model.
 
-import { realOf } from "../../base/dtype.ts";
+import { dtypeCode, realOf } from "../../base/dtype.ts";
 import { at, numberAttr } from "../node.ts";
 import type { Signature } from "../op.ts";
 import { matrix, type Rows, sameAsFirst } from "./row.ts";
-import { dtypeCode } from "../../base/dtype.ts";
 
 /** (N, T, H, D, type code) of the tensor that input `i` is. */
 function sizes(s: Signature, i: number): [number, number, number, number, number] {

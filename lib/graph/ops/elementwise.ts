@@ -1,4 +1,6 @@
-// Rows of the elementwise ops and of the small reductions that differentiate them.
+// Rows of the elementwise ops (sums, scales, mixes, activations, casts) and of the small reductions that
+// differentiate them. Broadcasts nothing on its own: operands have equal shapes and types, or are scalars picked by
+// index. May import lib/base and the graph's own types, builder and row helpers; no device and no model.
 
 import { realOf } from "../../base/dtype.ts";
 import { elementCount } from "../../base/shape.ts";
@@ -10,6 +12,7 @@ import {
   expect,
   inputCode,
   inputCount,
+  only,
   outputCode,
   outputCount,
   type Rows,
@@ -21,20 +24,8 @@ export const MIX = { pair: 0, lerp: 1, skip: 2 } as const;
 
 const countFlops = (perElement: number) => (s: Signature) => perElement * outputCount(s);
 
-/** (gradient of the one output) or nothing to do. */
-function only(dOutputs: readonly (Value | null)[]): Value {
-  const d = dOutputs[0];
-  if (!d) throw new RangeError("the gradient of the first output is missing");
-  return d;
-}
-
-function sizeOf(s: Signature, i: number): number {
-  return elementCount(at(s.inputs, i).shape);
-}
-
 function expandMix(b: GraphBuilder, [a, c, s]: readonly Value[], form: number, index: number): Value[] {
   if (!a || !c || !s) throw new RangeError("mix takes a, b, s");
-  const real = { shape: s.shape, dtype: s.dtype };
   switch (form) {
     case MIX.pair:
       return [b.one("add", [b.one("scale", [a, s], { index: 0 }), b.one("scale", [c, s], { index: 1 })])];
@@ -45,7 +36,7 @@ function expandMix(b: GraphBuilder, [a, c, s]: readonly Value[], form: number, i
     case MIX.skip:
       return [b.one("add", [a, b.one("scale", [c, s], { index })])];
     default:
-      throw new RangeError(`form ${form} of a mix over ${real.dtype}, expected 0, 1 or 2`);
+      throw new RangeError(`form ${form} of a mix over ${s.dtype}, expected 0, 1 or 2`);
   }
 }
 
@@ -64,7 +55,7 @@ const mix: OpDef & { expand: NonNullable<OpDef["expand"]> } = {
     s,
   ) => [
     outputCount(s),
-    sizeOf(s, 2),
+    inputCount(s, 2),
     numberAttr(s.attrs, "form"),
     numberAttr(s.attrs, "index"),
     outputCode(s),
@@ -164,7 +155,7 @@ export const ELEMENTWISE_OPS: Rows<
     },
     flops: countFlops(1),
     symbol: "nanogpt_scale",
-    args: (s) => [outputCount(s), sizeOf(s, 1), numberAttr(s.attrs, "index"), outputCode(s)],
+    args: (s) => [outputCount(s), inputCount(s, 1), numberAttr(s.attrs, "index"), outputCode(s)],
     recompute: true,
   },
   scaleGrad: {
@@ -196,7 +187,7 @@ export const ELEMENTWISE_OPS: Rows<
       s,
     ) => [
       outputCount(s),
-      sizeOf(s, 3),
+      inputCount(s, 3),
       numberAttr(s.attrs, "form"),
       numberAttr(s.attrs, "index"),
       outputCode(s),

@@ -1,4 +1,7 @@
-// Rows of the loss: cross-entropy over logits, and the fused head that never holds all of them.
+// Rows of the loss: cross-entropy over logits, and the fused head (product, cap, loss and gradients), which never
+// holds the logits of more than one chunk of rows. Losses stay one a row: their mean is an op of its own, in
+// elementwise.ts. Refuses operands whose widths differ. May import lib/base and the graph's own types, builder and
+// row helpers; no device and no model.
 
 import { bytesOf, dtypeCode, realOf } from "../../base/dtype.ts";
 import type { GraphBuilder } from "../builder.ts";

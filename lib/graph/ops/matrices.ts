@@ -1,7 +1,8 @@
-// Rows of the matrix products. `transA` and `transB` say that an operand is stored transposed; `dtype` is the result's type.
+// Rows of the matrix products, plain and with a sum. `transA` and `transB` say that an operand is stored transposed;
+// `dtype` is the result's type. Refuses inner sizes that differ; there are no batched products and no broadcasts. May
+// import lib/base and the graph's own types, builder and row helpers; no device and no model.
 
-import type { DType } from "../../base/dtype.ts";
-import { dtypeCode } from "../../base/dtype.ts";
+import { type DType, dtypeCode } from "../../base/dtype.ts";
 import { sameShape } from "../../base/shape.ts";
 import { at, type Attrs, dtypeAttr, formatType, numberAttr, type TensorType, type Value } from "../node.ts";
 import type { OpDef, Signature } from "../op.ts";

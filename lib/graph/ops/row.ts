@@ -1,4 +1,7 @@
-// Helpers that the op table's rows share: checks of input types, sizes, byte and operation counts.
+// Helpers that the op table's rows share: checks of input types, element counts, type codes, the gradient that
+// reaches an op, and the expansion of a fused gradient by differentiating its forward expansion. Holds no row and
+// knows no op by name. May import lib/base and the graph's types, builder and differentiation; not ops.ts, which
+// imports the rows.
 
 import { dtypeCode } from "../../base/dtype.ts";
 import { elementCount, formatShape, sameShape, type Shape } from "../../base/shape.ts";
@@ -42,6 +45,13 @@ export function inputCode(s: Signature, i = 0): number {
 /** The ABI's type code of the i-th output. */
 export function outputCode(s: Signature, i = 0): number {
   return dtypeCode(at(s.outputs, i).dtype);
+}
+
+/** The gradient that arrives at an op's one output. */
+export function only(dOutputs: readonly (Value | null)[]): Value {
+  const d = dOutputs[0];
+  if (!d) throw new RangeError("the gradient of the first output is missing");
+  return d;
 }
 
 /** Rows and columns of a matrix shape. */

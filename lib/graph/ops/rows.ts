@@ -1,4 +1,6 @@
-// Rows of the ops that work on rows of activations: embedding, norms, rotary positions.
+// Rows of the ops that work on rows of activations: embedding, selection of a row, norms, rotary positions, and norm
+// and rotation in one. No token, row index or length is checked here, where no values are: that is for the kernels.
+// May import lib/base and the graph's own types, builder and row helpers; no device and no model.
 
 import { realOf } from "../../base/dtype.ts";
 import type { GraphBuilder } from "../builder.ts";
@@ -10,17 +12,12 @@ import {
   inputCode,
   inputMatrix,
   matrix,
+  only,
   outputCode,
   outputCount,
   type Rows,
   sameAsFirst,
 } from "./row.ts";
-
-function only(dOutputs: readonly (Value | null)[]): Value {
-  const d = dOutputs[0];
-  if (!d) throw new RangeError("the gradient of the first output is missing");
-  return d;
-}
 
 /** (rows, width): the norm's groups, `width` neighbouring elements each. */
 function groups(s: Signature): [number, number] {
