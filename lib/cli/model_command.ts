@@ -4,6 +4,7 @@
 import { dirname, join } from "@std/path";
 import { parseIsa } from "../../ffi/cpu.ts";
 import type { Device } from "../../ffi/device.ts";
+import { UserError } from "../base/errors.ts";
 import { parseConfig } from "../config/load.ts";
 import type { Config } from "../config/schema.ts";
 import { type Checkpoint, openNewest } from "../run/checkpoint.ts";
@@ -27,7 +28,7 @@ export function openModel(path: string, context: Context): OpenedModel {
   try {
     const config = runConfig(checkpoint.path);
     const device = openDevice({
-      kind: "auto",
+      kind: config?.device.kind ?? "auto",
       threads: config?.device.threads ?? 0,
       pin: config?.device.pin ?? false,
       cpuLibrary: context.assets.cpuLibrary,
@@ -53,5 +54,12 @@ function runConfig(checkpoint: string): Config | undefined {
   } catch {
     return undefined;
   }
-  return parseConfig(JSON.parse(text), path);
+  try {
+    return parseConfig(JSON.parse(text), path);
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    throw new UserError(
+      `Cannot read ${path}: it is not valid JSON (${error.message}); restore it, or move it away`,
+    );
+  }
 }

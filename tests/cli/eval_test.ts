@@ -38,6 +38,20 @@ Deno.test("nanogpt eval", (t) =>
       // Without its run's config.json it computes in the default precision, which is the run's.
       assertEquals(lossIn(moved.stdout), trained);
     });
+    await t.step("a run's config.json that is cut short", async () => {
+      const config = join(out, "config.json");
+      const whole = await Deno.readTextFile(config);
+      await Deno.mkdir(join(out, "checkpoints"), { recursive: true });
+      await Deno.rename(join(folder, "moved"), checkpoint);
+      await Deno.writeTextFile(config, whole.slice(0, 40));
+      const { code, stdout, stderr } = await run(["eval", out]);
+      assertEquals([code, stdout], [1, ""]);
+      assertMatch(
+        stderr,
+        /^Cannot read .*config\.json: it is not valid JSON \(.*\); restore it, or move it away\n$/,
+      );
+      await Deno.rename(checkpoint, join(folder, "moved"));
+    });
     await t.step("what it refuses", async () => {
       const moved = join(folder, "moved");
       const cases: [string[], RegExp][] = [
