@@ -17,6 +17,8 @@ export interface ValidationOptions {
   deviceBatchSequences: number;
   /** Tokens must be below this. */
   vocab: number;
+  /** What messages call the shards and `valTokens`, where they do not come from the keys of a configuration. */
+  names?: { val?: string; valTokens?: string };
 }
 
 /** `sequences` sequences of T tokens and their successors: int32 [sequences*T]; the arrays are reused. */
@@ -41,29 +43,30 @@ export class ValidationReader {
   /** Opens and checks the first shard; UserError where it is faulty or shorter than `valTokens` and one. */
   static async open(options: ValidationOptions): Promise<ValidationReader> {
     const { shards, sequenceLength, valTokens, deviceBatchSequences, vocab } = options;
+    const { val: valName = "data.val", valTokens: tokensName = "data.valTokens" } = options.names ?? {};
     checkSizes({
       "data.sequenceLength": sequenceLength,
-      "data.valTokens": valTokens,
+      [tokensName]: valTokens,
       "data.deviceBatchSequences": deviceBatchSequences,
       "model.vocab": vocab,
     });
     if (valTokens % sequenceLength !== 0) {
       throw new UserError(
-        `data.valTokens (${valTokens}) must be a multiple of data.sequenceLength (${sequenceLength}); the next lower ` +
+        `${tokensName} (${valTokens}) must be a multiple of data.sequenceLength (${sequenceLength}); the next lower ` +
           `is ${valTokens - valTokens % sequenceLength}`,
       );
     }
     const path = shards[0];
-    if (path === undefined) throw new UserError("data.val names no shard");
+    if (path === undefined) throw new UserError(`${valName} names no shard`);
     const reader = await openShard(path);
     if (reader.count < valTokens + 1) {
       reader.close();
       const most = Math.max(0, Math.floor((reader.count - 1) / sequenceLength) * sequenceLength);
       throw new UserError(
-        `Shard ${path} of data.val is too short for data.valTokens ${valTokens}: it holds ${reader.count} tokens, ` +
+        `Shard ${path} of ${valName} is too short for ${tokensName} ${valTokens}: it holds ${reader.count} tokens, ` +
           `${valTokens + 1} are needed (the last target is one past the last token); ` +
           (most > 0
-            ? `lower data.valTokens to at most ${most}`
+            ? `lower ${tokensName} to at most ${most}`
             : "lower data.sequenceLength or use a larger shard"),
       );
     }

@@ -1,10 +1,11 @@
 // The CPU device: one native context (thread pool, scratch, instruction set) and kernel calls over its memory.
-// Imports lib/base, the device interface and the native loader.
+// Computes nothing in TypeScript and chooses no kernel: the context does. Refuses memory of another device and calls
+// with a wrong number of arguments. May import lib/base, the device interface, the native loader and its symbols.
 
 import { InternalError, RunError, UserError } from "../lib/base/errors.ts";
 import type { Device, DeviceDescription, DeviceMemory, DevicePeak, TensorRef } from "./device.ts";
 import { addressOf, type NativeArg, type NativeLibrary, openLibrary, textIn } from "./native.ts";
-import { SYMBOLS } from "./symbols.ts";
+import { NANOGPT_INTERNAL, SYMBOLS } from "./symbols.ts";
 
 /** Instruction sets by rising ability, in the order of the codes of kernels/abi.h. */
 export const ISA_NAMES = ["auto", "portable", "avx2", "avx512", "avx512bf16", "amx"] as const;
@@ -106,10 +107,7 @@ export class CpuDevice implements Device {
     if (!(memory instanceof CpuMemory)) throw new InternalError("The memory is another device's");
     const addresses = tensors.map((tensor) => memory.address + BigInt(tensor.offset));
     const encoded: NativeArg[] = [this.#context, ...addresses, ...args];
-    const expected = parameterCount(symbol);
-    if (encoded.length !== expected) {
-      throw new InternalError(`${symbol} takes ${expected} arguments, the op table gives ${encoded.length}`);
-    }
+    checkArguments(symbol, encoded);
     const call = this.#library.functionOf(symbol);
     return () => {
       const status = call(...encoded);
@@ -139,14 +137,27 @@ export class CpuDevice implements Device {
     if (status === 0) return;
     const text = new Uint8Array(1024);
     this.#call("nanogpt_last_error", addressOf(text), text.length);
-    throw new RunError(textIn(text) || `${symbol} failed with status ${status}`);
+    const message = textIn(text) || `${symbol} failed with status ${status}`;
+    throw status === NANOGPT_INTERNAL ? new InternalError(message) : new RunError(message);
   }
 }
 
-function parameterCount(symbol: string): number {
+/** Refuses arguments that do not fit the parameters of `symbol`: the call itself would cut a whole number to its type. */
+function checkArguments(symbol: string, values: readonly NativeArg[]): void {
   const found = Object.entries(SYMBOLS).find(([name]) => name === symbol);
   if (!found) throw new InternalError(`kernels/abi.h has no function ${symbol}`);
-  return found[1].parameters.length;
+  const types: readonly string[] = found[1].parameters;
+  if (values.length !== types.length) {
+    throw new InternalError(`${symbol} takes ${types.length} arguments, the op table gives ${values.length}`);
+  }
+  for (const [i, type] of types.entries()) {
+    const value = values[i];
+    if (type !== "u32" || (typeof value === "number" && value === value >>> 0)) continue;
+    const wanted = "a whole number from 0 to 4294967295";
+    throw new InternalError(
+      `${symbol}: argument ${i + 1} of ${types.length} is ${value}, expected ${wanted}`,
+    );
+  }
 }
 
 function parseDescription(text: string): Omit<DeviceDescription, "kind"> {

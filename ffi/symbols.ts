@@ -10,6 +10,7 @@ export const NANOGPT_OK = 0;
 export const NANOGPT_INVALID = 1; // an argument breaks a stated limit
 export const NANOGPT_NO_MEMORY = 2; // the system refused memory
 export const NANOGPT_UNSUPPORTED = 3; // this machine cannot do what was asked
+export const NANOGPT_INTERNAL = 4; // a bug: a kernel failed in a way it should not
 export const NANOGPT_ISA_AUTO = 0;
 export const NANOGPT_ISA_PORTABLE = 1;
 export const NANOGPT_ISA_AVX2 = 2;

@@ -27,6 +27,7 @@
 #define NANOGPT_INVALID 1     // an argument breaks a stated limit
 #define NANOGPT_NO_MEMORY 2   // the system refused memory
 #define NANOGPT_UNSUPPORTED 3 // this machine cannot do what was asked
+#define NANOGPT_INTERNAL 4    // a bug: a kernel failed in a way it should not
 
 // Instruction sets, in rising order; 0 lets the library choose the best that the machine has.
 #define NANOGPT_ISA_AUTO 0
@@ -180,7 +181,7 @@ int32_t nanogpt_nesterov(uint64_t context, uint64_t m, uint64_t u, uint64_t flag
 int32_t nanogpt_frobenius_normalise(uint64_t context, uint64_t y, uint64_t x, uint32_t count, uint32_t dtype_y, uint32_t dtype_x, double eps);
 // The quintic Newton-Schulz iteration (Muon: a, b, c = 3.4445, -4.7750, 2.0315), `steps` times after
 // x/(||x||_F + 1e-7), products in `dtype` with float32 accumulation. x, y: float32[rows,cols].
-// With s = min(rows, cols), l = max(rows, cols): workspace at least (2*l*s + 2*s*s)*4 bytes.
+// rows*cols at most 4294967295. With s = min(rows, cols), l = max(rows, cols): workspace at least (2*l*s + 2*s*s)*4 bytes.
 int32_t nanogpt_newton_schulz(uint64_t context, uint64_t y, uint64_t x, uint64_t workspace, uint32_t rows, uint32_t cols, uint32_t steps, uint32_t dtype);
 // p -= factor*RATE*u. p, u: float32[count].
 int32_t nanogpt_apply_update(uint64_t context, uint64_t p, uint64_t u, uint64_t scalars, uint32_t count, double factor);

@@ -1,5 +1,6 @@
 // The context: its ABI functions (create, destroy, error text, description, memory) and the class behind them.
-// Compiled once, for any instruction set. It knows no op; ops reach it through context.h.
+// Compiled once, for any instruction set. It knows no op; ops reach it through context.h. Refuses an instruction set
+// that the machine lacks. May include only context.h, machine.h, pool.h and the standard library.
 #include "context.h"
 #include "machine.h"
 #include "pool.h"

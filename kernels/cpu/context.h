@@ -1,5 +1,6 @@
-// The context behind every ABI call: thread pool, per-thread scratch, error text, chosen instruction set.
-// It knows no op. Included by every kernel file; may include only the C++ standard library and abi.h.
+// The context behind every ABI call: thread pool, per-thread scratch, error text, chosen instruction set. It knows no
+// op and holds no tensor's size. Included by every kernel file, so what stands here is compiled once per instruction
+// set. May include only the C++ standard library and abi.h.
 #pragma once
 #include "../abi.h"
 #include <cstddef>
@@ -29,7 +30,8 @@ struct Context {
   virtual ~Context() = default;
   // Runs task(i) for i in [0, tasks) on the pool, each exactly once; returns when all are done. Tasks are claimed in
   // static, contiguous ranges per thread. Tasks must write disjoint memory; nothing may depend on which thread runs one.
-  // Not reentrant. One task runs on the caller, without waking anyone.
+  // Not reentrant. One task runs on the caller, without waking anyone. Tasks must not throw: nobody catches it on a helper,
+  // and on the caller it would end the kernel while helpers still run.
   virtual void parallel(int64_t tasks, const TaskBody& body) = 0;
   virtual int threads() const = 0;
   // Scratch of one thread, 64-byte aligned, kThreadScratchBytes long; contents do not survive a kernel.

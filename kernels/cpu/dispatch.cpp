@@ -1,7 +1,9 @@
 // The exported ops, each calling its context's instruction set: generated from kernels/abi.h by `deno task symbols`; do
-// not edit. Compiled once. An exception that a kernel lets out ends here, as a status and an error text.
+// not edit. Compiled once. Computes nothing: an exception that a kernel lets out ends here, as a status and an error
+// text. May include only context.h and kernels.h.
 #include "context.h"
 #include <exception>
+#include <new>
 #define NANOGPT_ISA_NAMESPACE portable
 #include "kernels.h"
 #undef NANOGPT_ISA_NAMESPACE
@@ -81,8 +83,10 @@ int32_t run(uint64_t context, int32_t (*const Kernels::*op)(uint64_t, Parameters
   if (context == 0) return NANOGPT_INVALID;
   try {
     return (tables[context_at(context).isa() - NANOGPT_ISA_PORTABLE]->*op)(context, arguments...);
+  } catch (const std::bad_alloc&) {
+    return context_at(context).fail(NANOGPT_NO_MEMORY, "The system refused memory that a kernel needs");
   } catch (const std::exception& error) {
-    return context_at(context).fail(NANOGPT_NO_MEMORY, "internal: a kernel failed: %s", error.what());
+    return context_at(context).fail(NANOGPT_INTERNAL, "A kernel failed: %s", error.what());
   }
 }
 

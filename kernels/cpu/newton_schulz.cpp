@@ -109,6 +109,9 @@ int32_t newton_schulz(uint64_t context, uint64_t y, uint64_t x, uint64_t workspa
   Check check(context, "newton_schulz");
   check.address("y", y).address("x", x).address("workspace", workspace).size("rows", rows).size("cols", cols).dtype("dtype", dtype);
   if (check.failed()) return check.status();
+  if (uint64_t{rows} * cols > UINT32_MAX)
+    return check.context().fail(NANOGPT_INVALID, "Kernel newton_schulz: expected rows*cols of at most %u, found %u*%u", UINT32_MAX,
+                                rows, cols);
   int32_t status = NANOGPT_OK;
   by_type(dtype, [&](auto type) {
     status = iterate<decltype(type)>(context, memory<float>(y), x, memory<std::byte>(workspace), rows, cols, steps);

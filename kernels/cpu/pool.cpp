@@ -1,5 +1,6 @@
 // The thread pool: see pool.h. Waking uses a mutex only when someone sleeps; both sides publish before they look
-// (sequentially consistent), so either the sleeper sees the change or the other side sees the sleeper.
+// (sequentially consistent), so either the sleeper sees the change or the other side sees the sleeper. Tasks must not
+// throw. May include only pool.h, machine.h and the standard library.
 #include "pool.h"
 #include "machine.h"
 #include <chrono>

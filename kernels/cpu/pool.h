@@ -1,5 +1,6 @@
-// A fixed pool of threads that runs one job at a time, the caller being thread 0. Helpers spin briefly for the next job,
-// since kernels follow each other closely, then sleep. Knows no op and no context. Includes only the standard library.
+// A fixed pool of threads that runs one job at a time, the caller being thread 0. Helpers spin briefly for the next
+// job, since kernels follow each other closely, then sleep. Knows no op; gives no task to another thread than the
+// fixed one. May include only context.h and the standard library.
 #pragma once
 #include "context.h"
 #include <atomic>
@@ -20,7 +21,7 @@ class Pool {
   Pool& operator=(const Pool&) = delete;
 
   int threads() const { return threads_; }
-  // Task i of n runs on the thread whose range [n*t/threads, n*(t+1)/threads) holds i.
+  // Task i of n runs on the thread whose range [n*t/threads, n*(t+1)/threads) holds i. Tasks must not throw.
   void run(int64_t tasks, const TaskBody& body);
 
  private:

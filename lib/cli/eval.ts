@@ -1,4 +1,6 @@
-// nanogpt eval: the validation loss of a checkpoint. Prints it with perplexity and speed. Imports lib/run and data/.
+// nanogpt eval: the validation loss of a checkpoint. Prints it with perplexity and speed. Trains nothing and changes
+// nothing in the run's folder; refuses a stretch that the shards do not have. May import lib/base, lib/run, data/ and
+// its neighbours.
 
 import { ValidationReader } from "../../data/validation.ts";
 import { RunError, UserError } from "../base/errors.ts";
@@ -32,6 +34,10 @@ export async function evaluate(options: EvalOptions, context: Context): Promise<
     valTokens,
     deviceBatchSequences: 1,
     vocab: model.vocab,
+    names: {
+      ...(options.val === undefined ? {} : { val: "--val" }),
+      ...(options.tokens === undefined ? {} : { valTokens: "--tokens" }),
+    },
   });
   const precision = config?.device.precision ?? "bf16";
   const executor = loadModel(checkpoint, device, { precision, sequenceLength, evaluate: true });

@@ -1,10 +1,11 @@
 // What the commands on a finished model share: opening checkpoint and device, and the configuration of the run that
-// made it. Imports lib/run and lib/config.
+// made it. Changes nothing in the run's folder, and refuses a path that holds no checkpoint. May import lib/config,
+// lib/run, ffi/, context, output and @std/path.
 
 import { dirname, join } from "@std/path";
 import { parseIsa } from "../../ffi/cpu.ts";
 import type { Device } from "../../ffi/device.ts";
-import { UserError } from "../base/errors.ts";
+import { messageOf, UserError } from "../base/errors.ts";
 import { parseConfig } from "../config/load.ts";
 import type { Config } from "../config/schema.ts";
 import { type Checkpoint, openNewest } from "../run/checkpoint.ts";
@@ -45,14 +46,15 @@ export function openModel(path: string, context: Context): OpenedModel {
   }
 }
 
-/** The config.json two folders above a checkpoint. */
+/** The config.json two folders above a checkpoint; undefined where there is none. UserError for a damaged one. */
 function runConfig(checkpoint: string): Config | undefined {
   const path = join(dirname(dirname(checkpoint)), RUN_FILES.config);
   let text: string;
   try {
     text = Deno.readTextFileSync(path);
-  } catch {
-    return undefined;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw new UserError(`Cannot read ${path}: ${messageOf(error)}; restore it, or move it away`);
   }
   try {
     return parseConfig(JSON.parse(text), path);

@@ -1,4 +1,6 @@
-// nanogpt sample: text from a checkpoint, printed as it is drawn. Imports lib/run.
+// nanogpt sample: text from a checkpoint, printed as it is drawn. How it is drawn is lib/run's business; here options
+// become a request. Standard output gets the text and nothing else; the rest goes to standard error. May import
+// lib/run and its neighbours.
 
 import { loadModel } from "../run/load_model.ts";
 import { contextRows, promptTokens, writeText } from "../run/sample.ts";

@@ -1,5 +1,6 @@
 // nanogpt train: settles configuration and folder, starts the trainer in a worker, shows what it says, passes signals
-// on. The trainer itself is lib/run. Reads neither environment nor flags.
+// on. Trains nothing itself: the trainer is lib/run. Reads neither environment nor flags; both come in. May import
+// lib/base, lib/config, lib/run, its neighbours and @std/path.
 
 import { basename, dirname, resolve } from "@std/path";
 import { InternalError, RunError, UserError } from "../base/errors.ts";

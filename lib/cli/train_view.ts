@@ -1,5 +1,6 @@
 // What a person sees of a training run: a head, a status line with a bar, the lines that stay, the last words.
-// Formats events; knows nothing of training. Imports progress.ts and event types.
+// Formats events; knows nothing of training and ends nothing. What it shows is also in the run's log, without the
+// drawing. May import progress.ts, lib/base and event types.
 
 import type { TrainEvent } from "../run/events.ts";
 import { formatBytes, formatCount } from "../base/units.ts";

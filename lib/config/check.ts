@@ -1,5 +1,6 @@
 // Judges a configuration: finds everything that is wrong with it and says it in one message. Knows nothing of files,
-// flags or presets: it is given values by key and where each came from. Imports lib/base and its neighbours.
+// flags or presets: it is given values by key and where each came from. Corrects nothing and fills nothing in. May
+// import lib/base and its neighbours.
 
 import { UserError } from "../base/errors.ts";
 import { nearest } from "../base/nearest.ts";

@@ -1,5 +1,6 @@
 // From the preset, config.json, --set and flags to one configuration, each value with its source. The later of these
-// wins. Reads the one file it is told of; neither environment nor command line. Imports lib/base and its neighbours.
+// wins. Reads the one file it is told of; neither environment nor command line. Judges no value: check.ts does, all
+// at once. May import lib/base and its neighbours.
 
 import { messageOf, UserError } from "../base/errors.ts";
 import { didYouMean } from "../base/nearest.ts";

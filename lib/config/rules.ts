@@ -1,12 +1,14 @@
-// How keys of a configuration depend on each other: one row a rule. A rule is asked only when all its keys are right on
-// their own, so that one mistake makes one complaint. Imports nothing; limits of single keys are in schema.ts.
+// How keys of a configuration depend on each other: one row a rule. A rule is asked only when all its keys are right
+// on their own, so that one mistake makes one complaint. Throws nothing and changes no value; limits of single keys
+// are in schema.ts. Imports nothing.
 
 /** One dependency between keys. The first key is the one that a broken rule is reported for. */
 interface Rule {
-  readonly keys: readonly [string, string];
-  readonly holds: (first: number, second: number) => boolean;
-  /** Completes "expected ...", given the second key's value. */
-  readonly expected: (second: number) => string;
+  readonly keys: readonly string[];
+  /** Given the values of the keys, in their order. */
+  readonly holds: (...values: number[]) => boolean;
+  /** Completes "expected ...", given the values of the keys but the first. */
+  readonly expected: (...others: number[]) => string;
 }
 
 /** A broken rule: the key it is reported for and what was expected there. */
@@ -18,8 +20,16 @@ export interface BrokenRule {
 /** The widest head that the attention kernels take (kernels/abi.h). */
 const WIDEST_HEAD = 256;
 
-/** Kernels count the rows of a microbatch in 32 bits. */
-const MOST_MICROBATCH_TOKENS = 2 ** 31 - 1;
+/** Rows of a microbatch and of the vocabulary together that the embedding's gradient takes (kernels/abi.h). */
+const MOST_EMBED_ROWS = 6291456;
+
+/** Kernels count the elements of a tensor in 32 bits. */
+const MOST_ELEMENTS = 2 ** 32 - 1;
+
+/** Tokens of a microbatch: the widest activation, inside the MLP, has 4 * dim values a token. */
+function mostMicrobatchTokens(vocab: number, dim: number): number {
+  return Math.min(MOST_EMBED_ROWS - vocab, Math.floor(MOST_ELEMENTS / (4 * dim)));
+}
 
 const RULES: readonly Rule[] = [
   {
@@ -54,18 +64,21 @@ const RULES: readonly Rule[] = [
     expected: (length) => `a multiple of data.sequenceLength (${length})`,
   },
   {
-    keys: ["data.deviceBatchSequences", "data.sequenceLength"],
-    holds: (sequences, length) => sequences * length <= MOST_MICROBATCH_TOKENS,
-    expected: (length) =>
-      `at most ${MOST_MICROBATCH_TOKENS} tokens in a microbatch, of sequences of ${length}`,
+    keys: ["data.deviceBatchSequences", "data.sequenceLength", "model.vocab", "model.dim"],
+    holds: (sequences, length, vocab, dim) => sequences * length <= mostMicrobatchTokens(vocab, dim),
+    expected: (length, vocab, dim) =>
+      `at most ${
+        mostMicrobatchTokens(vocab, dim)
+      } tokens in a microbatch (what kernels can count with model.vocab ` +
+      `${vocab} and model.dim ${dim}), of sequences of ${length}`,
   },
 ];
 
 /** The rules that are broken; `valueOf` gives a key's value, undefined where that key is wrong on its own. */
 export function brokenRules(valueOf: (path: string) => unknown): BrokenRule[] {
   return RULES.flatMap(({ keys, holds, expected }) => {
-    const [first, second] = [valueOf(keys[0]), valueOf(keys[1])];
-    if (typeof first !== "number" || typeof second !== "number" || holds(first, second)) return [];
-    return [{ path: keys[0], expected: expected(second) }];
+    const values = keys.map(valueOf).filter((value) => typeof value === "number");
+    if (values.length < keys.length || holds(...values)) return [];
+    return [{ path: keys[0] ?? "", expected: expected(...values.slice(1)) }];
   });
 }

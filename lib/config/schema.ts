@@ -10,6 +10,8 @@ export const PRESET_NAMES = ["sample", "tiny", "speedrun-2024-11-19", "speedrun-
 /** The name of a built-in preset. */
 export type PresetName = (typeof PRESET_NAMES)[number];
 
+/** Kernels count the elements of a tensor in 32 bits: 4 * dim * dim, the largest of a block, stays below 2^32. */
+const MOST_DIM = 32767;
 const MILLION = 1e6;
 const BILLION = 1e9;
 
@@ -61,7 +63,7 @@ export const SECTIONS = {
       .max(1024, { error: evenLayers }).multipleOf(2, { error: evenLayers })
       .describe("Transformer blocks; even, for the first half skips to the second"),
     heads: whole(1, 1024, "Attention heads; divides dim"),
-    dim: whole(2, 65536, "Width of the residual stream; dim / heads must be even, for rotary positions"),
+    dim: whole(2, MOST_DIM, "Width of the residual stream; dim / heads must be even, for rotary positions"),
     vocab: whole(2, 65536, "Rows of embedding and head; at most 65536, for shards hold 16-bit tokens"),
     window: whole(1, BILLION, "How many tokens back attention sees, the token itself included"),
     eos: whole(0, 65535, "The token that opens a document"),
@@ -107,7 +109,7 @@ export const SECTIONS = {
   device: z.strictObject({
     kind: choice(["auto", "cpu", "cuda", "emulated", "reference"], "What computes; auto: cuda, else cpu"),
     precision: choice(["fp32", "bf16"], "Of matrix operands and activations"),
-    threads: whole(0, 4096, "Threads of the cpu device; 0: one for each core"),
+    threads: whole(0, 1024, "Threads of the cpu device; 0: one for each core"),
     pin: flag("Tie each thread to a core"),
     gemm: choice(["builtin", "cublaslt"], "Whose matrix products the cuda device uses"),
   }),

@@ -1,5 +1,6 @@
 // A run's checkpoints as its trainer uses them: start from one or from the seed, save, and keep the batch that broke
-// a run. Imports lib/run, data's types and @std/path.
+// a run. Decides neither when to save nor whether to go on; the files themselves are checkpoint.ts's. May import
+// lib/base, lib/config's types, lib/run, the model, data's types and @std/path.
 
 import { basename, dirname, join } from "@std/path";
 import type { Batch, DataLoader, LoaderState } from "../../data/loader.ts";

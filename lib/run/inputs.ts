@@ -1,4 +1,6 @@
-// The shards that data.train and data.val mean. Imports data/ and lib/base.
+// The shards that data.train and data.val mean: a pattern's files, or the built-in corpus, which must have been made
+// before. Opens no shard and makes none; refuses a pattern without files. What is in the shards is for the loader to
+// judge. May import data/ and lib/base.
 
 import { builtinPaths } from "../../data/corpus.ts";
 import { expandGlob } from "../../data/glob.ts";

@@ -1,5 +1,6 @@
-// The files a run writes as it goes: config.json at its start, then log.txt and metrics.jsonl. Imports lib/run and
-// lib/config. Also the lock that keeps a folder to one run at a time.
+// The files a run writes as it goes: config.json at its start, then log.txt and metrics.jsonl. Appends; formats no
+// metrics (metrics.ts does) and keeps nothing of them in memory. A write that fails ends the run with what to do
+// about it. May import lib/base, lib/config, lib/run and @std/path.
 
 import { join } from "@std/path";
 import { messageOf, RunError, UserError } from "../base/errors.ts";

@@ -1,5 +1,6 @@
-// One training step: the microbatches' gradients, the update, and the checks that both were finite.
-// Imports lib/run, the model's input names and the optimisers' schedule.
+// One training step: the microbatches' gradients, the update, and the checks that both were finite. A bad loss stops
+// before the update; a bad gradient is found in it, and the parameters are then spoiled. Reads no shard and writes no
+// file. May import lib/run, lib/plan, the model's names, the optimisers and data's types.
 
 import type { Batch } from "../../data/loader.ts";
 import { INPUTS } from "../model/gpt.ts";

@@ -1,5 +1,6 @@
 // The training loop: batches, steps, validation, checkpoints, samples, stopping. Says everything that happens as
-// events and log lines; prints nothing. Imports lib/run, data/ and what lies below.
+// events and log lines; prints nothing, and never trains on from numbers that are not finite. May import lib/base,
+// lib/config, the model, optimisers and plan, lib/run, data/ and ffi/.
 
 import { type Batch, DataLoader, type LoaderState } from "../../data/loader.ts";
 import { ValidationReader } from "../../data/validation.ts";

@@ -5,7 +5,17 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { join } from "@std/path";
 import { type HeaderFields, putShard, shardBytes } from "../data/helpers.ts";
-import { inRunFolder, namesIn, run, sets, someTokens, STEP_TOKENS, trainArgs } from "./small_run.ts";
+import { type Finished, ROOT } from "./command.ts";
+import {
+  denoArgs,
+  inRunFolder,
+  namesIn,
+  run,
+  sets,
+  someTokens,
+  STEP_TOKENS,
+  trainArgs,
+} from "./small_run.ts";
 
 /** Runs several commands side by side, as many as there are cores on a small machine. */
 async function inPairs<T>(all: readonly T[], body: (one: T) => Promise<void>): Promise<void> {
@@ -168,7 +178,12 @@ Deno.test("A folder that cannot be written to is refused", () =>
 Deno.test("More memory than the machine has: the plan's table and the keys to lower, before anything else", () =>
   inRunFolder(async (folder) => {
     const cases = [
-      { "data.sequenceLength": 100_000_000, "data.valTokens": 100_000_000 },
+      {
+        "data.sequenceLength": 5_000_000,
+        "data.valTokens": 5_000_000,
+        "model.dim": 128,
+        "model.layers": 100,
+      },
       { "model.dim": 16384, "model.heads": 128, "model.layers": 100, "model.vocab": 50304 },
     ];
     await inPairs(cases, async (values) => {
@@ -192,4 +207,48 @@ Deno.test("More memory than the machine has: the plan's table and the keys to lo
       );
       assert(!(await exists(out)));
     });
+  }));
+
+/** Runs a command as a user without rights; undefined where this machine does not let us, or that user sees nothing. */
+async function runUnprivileged(args: readonly string[]): Promise<Finished | undefined> {
+  const home = await Deno.makeTempDir();
+  const options: Deno.CommandOptions = {
+    env: { NO_COLOR: "1", HOME: home },
+    cwd: ROOT,
+    stdin: "null",
+  };
+  const drop = ["--reuid=65534", "--regid=65534", "--clear-groups", Deno.execPath()];
+  try {
+    const run = (more: readonly string[]) =>
+      new Deno.Command("setpriv", { ...options, args: [...drop, ...more] }).output();
+    if (!(await run(denoArgs(["--version"]))).success) return undefined;
+    const { code, stdout, stderr } = await run(denoArgs(args));
+    const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+    return { code, stdout: text(stdout), stderr: text(stderr) };
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.PermissionDenied) {
+      return undefined;
+    }
+    throw error;
+  } finally {
+    await Deno.remove(home, { recursive: true });
+  }
+}
+
+Deno.test("A shard that may not be read is refused", () =>
+  inRunFolder(async (folder) => {
+    await Deno.chmod(folder, 0o777);
+    const shard = await putShard(folder, "locked.bin", TOKENS);
+    await Deno.chmod(shard, 0o000);
+    const out = join(folder, "run");
+    const args = [...trainArgs(folder), ...sets({ "data.train": shard }), "--out", out];
+    // Permissions do not bind root, so root runs it as nobody.
+    const found = Deno.uid() === 0 ? await runUnprivileged(args) : await run(args);
+    if (found === undefined) {
+      console.log("skipped: as root, and no other user can run Deno and the project here");
+      return;
+    }
+    assertEquals([found.code, found.stdout], [1, ""], found.stderr);
+    assertMatch(found.stderr, /^Cannot read the shard .*locked\.bin: .*permission.*\n$/i);
+    assert(!(await exists(out)));
   }));

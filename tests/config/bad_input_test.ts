@@ -1,7 +1,7 @@
 // Every way a configuration can be wrong: the message names key, source, what was found and what was expected, and one
 // message holds them all.
 
-import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { join } from "@std/path";
 import { UserError } from "../../lib/base/errors.ts";
 import { resolveConfig } from "../../lib/config/load.ts";
@@ -86,4 +86,19 @@ Deno.test("refused file: missing, or a folder", () => {
   } finally {
     Deno.removeSync(folder, { recursive: true });
   }
+});
+
+Deno.test("the largest model and microbatch that are let through fit the kernels' 32-bit counts", () => {
+  const { model } =
+    resolveConfig({ sets: ["model.dim=32766", "model.heads=129", "model.vocab=65536"] }).config;
+  assert(4 * model.dim * model.dim < 2 ** 32 && model.vocab * model.dim < 2 ** 32);
+  // 2047 * 512 rows of 4 * 1024 are 4096 * 512 below 2^32; one sequence more is refused in BAD_SETS.
+  const sets = [
+    "model.dim=1024",
+    "model.heads=8",
+    "data.deviceBatchSequences=511",
+    "data.batchSequences=511",
+  ];
+  const { data } = resolveConfig({ sets }).config;
+  assert(data.deviceBatchSequences * data.sequenceLength * 4 * 1024 < 2 ** 32);
 });

@@ -31,11 +31,11 @@ export const BAD_SETS: Record<string, [string[], string]> = {
   "preset by --set": [["preset=tiny"], "preset (--set): a preset is chosen by --preset or in config.json"],
   "text for a number": [
     ["model.dim=wide"],
-    'model.dim (--set): found "wide", expected a whole number from 2 to 65536',
+    'model.dim (--set): found "wide", expected a whole number from 2 to 32767',
   ],
   "nothing for a number": [
     ["model.dim="],
-    'model.dim (--set): found "", expected a whole number from 2 to 65536',
+    'model.dim (--set): found "", expected a whole number from 2 to 32767',
   ],
   "not a number": [
     ["optim.muonLr=NaN"],
@@ -114,8 +114,26 @@ export const BAD_SETS: Record<string, [string[], string]> = {
       "data.batchSequences=4",
       "data.deviceBatchSequences=4",
     ],
-    "data.deviceBatchSequences (--set): found 4, expected at most 2147483647 tokens in a microbatch, " +
-    "of sequences of 1000000000",
+    "data.deviceBatchSequences (--set): found 4, expected at most 4194303 tokens in a microbatch " +
+    "(what kernels can count with model.vocab 50304 and model.dim 256), of sequences of 1000000000",
+  ],
+  "microbatch whose widest activation is beyond 32 bits": [
+    ["model.dim=1024", "model.heads=8", "data.deviceBatchSequences=512", "data.batchSequences=512"],
+    "data.deviceBatchSequences (--set): found 512, expected at most 1048575 tokens in a microbatch " +
+    "(what kernels can count with model.vocab 50304 and model.dim 1024), of sequences of 2048",
+  ],
+  "microbatch that the embedding's gradient cannot count": [
+    ["model.dim=64", "data.deviceBatchSequences=3048", "data.batchSequences=3048"],
+    "data.deviceBatchSequences (--set): found 3048, expected at most 6241152 tokens in a microbatch " +
+    "(what kernels can count with model.vocab 50304 and model.dim 64), of sequences of 2048",
+  ],
+  "matrix beyond 32 bits": [
+    ["model.dim=32768", "model.heads=128"],
+    "model.dim (--set): found 32768, expected a whole number from 2 to 32767",
+  ],
+  "more threads than a pool holds": [
+    ["device.threads=1025"],
+    "device.threads (--set): found 1025, expected a whole number from 0 to 1024",
   ],
   "no data": [["data.train="], 'data.train (--set): found "", expected text that is not empty'],
   "momentum 1": [

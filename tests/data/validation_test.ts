@@ -56,6 +56,12 @@ Deno.test("ValidationReader refuses what it cannot serve", () =>
       [{ shards: [] }, ["data.val names no shard"]],
       [{ valTokens: 10 }, ["data.valTokens (10)", "data.sequenceLength (3)", "next lower is 9"]],
       [{ valTokens: 0 }, ["data.valTokens", "not 0"]],
+      [{ shards: [short], names: { val: "--val", valTokens: "--tokens" } }, [
+        "of --val is too short for --tokens 9",
+        "lower --tokens to at most 6",
+      ]],
+      [{ valTokens: 10, names: { valTokens: "--tokens" } }, ["--tokens (10) must be a multiple"]],
+      [{ valTokens: 0, names: { valTokens: "--tokens" } }, ["--tokens must be", "not 0"]],
       [{ deviceBatchSequences: 0 }, ["data.deviceBatchSequences"]],
     ];
     for (const [change, parts] of cases) {
