@@ -1,6 +1,7 @@
 #!/bin/sh
 # make demo: trains the sample preset on the built-in corpus, then shows its validation loss, where the run lies, whether
-# its losses follow the stored curve and a paragraph that the model wrote; fails if they do not follow it. Run from the root of the project, after `make nanogpt`.
+# its losses follow the stored curve, and a paragraph that the model wrote; fails if they do not follow it. Run from the
+# root of the project, after `make nanogpt`.
 
 run=runs/demo-$(date -u +%Y%m%d-%H%M%S)
 ./nanogpt train --preset sample --out "$run" || exit

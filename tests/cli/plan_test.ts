@@ -67,15 +67,15 @@ Deno.test("plan prints the numbers for people, --text the steps too", async () =
 });
 
 Deno.test("plan of more than this machine has says so, and is no error", async () => {
-  const args = ["plan", "--preset", "speedrun-2024-11-19", "--set", "data.sequenceLength=8388608"];
-  const { code, stdout } = await nanogpt([...args, "--set", "data.valTokens=8388608"]);
+  const args = ["plan", "--preset", "speedrun-2024-11-19", "--set", "data.sequenceLength=1048576"];
+  const { code, stdout } = await nanogpt([...args, "--set", "data.valTokens=1048576"]);
   assertEquals(code, 0);
   assertMatch(stdout, /^this machine +.* available: does not fit$/m);
 });
 
 Deno.test("train refuses what does not fit, before it touches device or data", async () => {
   const out = await Deno.makeTempDir();
-  const sets = ["data.sequenceLength=8388608", "data.valTokens=8388608"].flatMap((set) => ["--set", set]);
+  const sets = ["data.sequenceLength=1048576", "data.valTokens=1048576"].flatMap((set) => ["--set", set]);
   const { code, stderr } = await nanogpt(
     ["train", "--preset", "speedrun-2024-11-19", ...sets, "--out", `${out}/run`],
   );
