@@ -21,8 +21,9 @@ export interface CpuOptions {
   readonly isa: IsaName;
 }
 
-/** The instruction set a text names, for NANOGPT_ISA. */
-export function parseIsa(text: string): IsaName {
+/** The instruction set that NANOGPT_ISA names; "auto" where it is not set. */
+export function parseIsa(text: string | undefined): IsaName {
+  if (text === undefined) return "auto";
   const found = ISA_NAMES.find((name) => name === text);
   if (found) return found;
   throw new UserError(`NANOGPT_ISA is "${text}", expected one of ${ISA_NAMES.join(", ")}`);

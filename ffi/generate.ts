@@ -207,7 +207,7 @@ function readOrEmpty(path: string): string {
 }
 
 /** Paths of the generated files whose text is not what the header says, under the current folder. */
-export function staleFiles(): string[] {
+function staleFiles(): string[] {
   const files = generate(Deno.readTextFileSync(SOURCE));
   return [...files].filter(([path, text]) => readOrEmpty(path) !== text).map(([path]) => path);
 }

@@ -34,7 +34,7 @@ export async function bench(options: BenchOptions, context: Context): Promise<nu
     workloads,
     precision: precisionOf(options.precision),
     threads: options.threads ?? 0,
-    isa: parseIsa(context.environment.isa ?? "auto"),
+    isa: parseIsa(context.environment.isa),
     cpuLibrary: context.assets.cpuLibrary,
     corpusText: context.assets.corpusText,
     byStep,

@@ -43,7 +43,7 @@ export function check(options: CheckOptions, context: Context): number {
     threads: 0,
     pin: false,
     cpuLibrary: context.assets.cpuLibrary,
-    isa: parseIsa(context.environment.isa ?? "auto"),
+    isa: parseIsa(context.environment.isa),
   });
   try {
     if (goldens.length === 0) return checkTable(device, precision ? [precision] : PRECISIONS, options.json);

@@ -33,7 +33,7 @@ export function info(context: Context): number {
 function libraryFacts({ assets, environment }: Context): Record<string, string> {
   let found: DeviceDescription;
   try {
-    const isa = parseIsa(environment.isa ?? "auto");
+    const isa = parseIsa(environment.isa);
     const device = new CpuDevice({ library: assets.cpuLibrary, threads: 0, pin: false, isa });
     found = device.describe();
     device.close();

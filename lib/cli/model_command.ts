@@ -33,7 +33,7 @@ export function openModel(path: string, context: Context): OpenedModel {
       threads: config?.device.threads ?? 0,
       pin: config?.device.pin ?? false,
       cpuLibrary: context.assets.cpuLibrary,
-      isa: parseIsa(context.environment.isa ?? "auto"),
+      isa: parseIsa(context.environment.isa),
     });
     const close = () => {
       device.close();

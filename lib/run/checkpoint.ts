@@ -6,6 +6,7 @@
 import { createHash } from "node:crypto";
 import { basename, join } from "@std/path";
 import { InternalError, messageOf, RunError, UserError } from "../base/errors.ts";
+import { writeAll } from "../base/files.ts";
 import {
   encodeHeader,
   openSafetensors,
@@ -174,11 +175,7 @@ function writeTensors(path: string, tensors: readonly CheckpointTensor[]): FileR
 function writeSynced(path: string, write: (sink: (bytes: Uint8Array) => void) => void): void {
   const file = onDisk(() => Deno.openSync(path, { write: true, createNew: true }));
   try {
-    write((bytes) =>
-      onDisk(() => {
-        for (let done = 0; done < bytes.length;) done += file.writeSync(bytes.subarray(done));
-      })
-    );
+    write((bytes) => onDisk(() => writeAll(file, bytes)));
     onDisk(() => file.syncSync());
   } finally {
     file.close();

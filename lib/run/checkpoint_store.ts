@@ -5,6 +5,7 @@
 import { basename, dirname, join } from "@std/path";
 import type { Batch, DataLoader, LoaderState } from "../../data/loader.ts";
 import { RunError } from "../base/errors.ts";
+import { writeAll } from "../base/files.ts";
 import { writeSafetensors } from "../base/safetensors.ts";
 import type { Config } from "../config/schema.ts";
 import { type ParameterSpec, parameterSpecs } from "../model/parameters.ts";
@@ -153,7 +154,5 @@ function saveBatch(path: string, { microbatches }: Batch): void {
     };
   });
   using file = Deno.openSync(path, { write: true, create: true, truncate: true });
-  writeSafetensors(tensors, (bytes) => {
-    for (let done = 0; done < bytes.length;) done += file.writeSync(bytes.subarray(done));
-  });
+  writeSafetensors(tensors, (bytes) => writeAll(file, bytes));
 }

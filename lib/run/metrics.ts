@@ -3,6 +3,7 @@
 // by a killed run, is dropped on resuming and skipped on reading. Keeps no clock. Imports lib/base only.
 
 import { messageOf, RunError, UserError } from "../base/errors.ts";
+import { writeAll } from "../base/files.ts";
 
 /** One step of training. `step` counts updates done, so the first record's is 1. */
 export interface MetricsRecord {
@@ -139,9 +140,7 @@ function written<T>(path: string, action: () => T): T {
 /** One write a line, so that a reader or a crash sees a line whole or, at worst, cut at the end of the file. */
 function writeLine(path: string, file: Deno.FsFile, text: string): void {
   const bytes = new TextEncoder().encode(text + "\n");
-  written(path, () => {
-    for (let done = 0; done < bytes.length;) done += file.writeSync(bytes.subarray(done));
-  });
+  written(path, () => writeAll(file, bytes));
 }
 
 // ---- one line of metrics.jsonl ----

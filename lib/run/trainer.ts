@@ -25,6 +25,7 @@ import { contextRows, writeText } from "./sample.ts";
 import { explainLoss, NonFinite, runStep, type StepResult } from "./step.ts";
 import { firstBadParameter } from "./nonfinite.ts";
 import { lockFolder, RunLog } from "./run_log.ts";
+import { peakFlops } from "./step_times.ts";
 import { validationLoss } from "./validate.ts";
 
 type Say = (event: TrainEvent) => void;
@@ -43,7 +44,7 @@ export async function train(request: TrainRequest, say: Say): Promise<void> {
     const device = openDevice({
       ...config.device,
       cpuLibrary: request.assets.cpuLibrary,
-      isa: parseIsa(request.environment.isa ?? "auto"),
+      isa: parseIsa(request.environment.isa),
     });
     try {
       const executor = new Executor(plan, device);
@@ -242,9 +243,7 @@ class TrainingRun {
 
   #peakShare(stepMs: number): number | null {
     if (!this.#peak) return null;
-    const { f32FlopsPerSecond, bf16FlopsPerSecond } = this.#peak;
-    const peak = this.#config.device.precision === "bf16" ? bf16FlopsPerSecond : f32FlopsPerSecond;
-    return this.#stepFlops / (stepMs / 1000) / peak;
+    return this.#stepFlops / (stepMs / 1000) / peakFlops(this.#peak, this.#config.device.precision);
   }
 
   async #validate(record: MetricsRecord, log: RunLog): Promise<void> {
