@@ -20,6 +20,9 @@ else
 DENO := $(CURDIR)/$(LOCAL_DENO)
 FETCHED_DENO := $(LOCAL_DENO)
 endif
+# `deno bundle` would fetch its esbuild on first use; laid where it looks for it, it works offline from the start.
+FETCHED_ESBUILD := tools/deno/node_modules/@esbuild/linux-x64/bin/esbuild
+ESBUILD := .deno_dir/dl/esbuild-0.25.5-1/esbuild-linux-x64
 
 export DENO_DIR := $(CURDIR)/.deno_dir
 export DENO_NO_UPDATE_CHECK := 1
@@ -32,15 +35,18 @@ include kernels/kernels.mk
 
 .PHONY: bootstrap kernels compiler corpus nanogpt demo test clean
 
-bootstrap: $(FETCHED_DENO)
+bootstrap: $(FETCHED_DENO) $(ESBUILD)
 	@"$(DENO)" install --frozen --quiet
 
 # Not `npm ci --prefix`: that would also look for npm's global settings (a company's certificate) below that folder.
-$(LOCAL_DENO): tools/deno/package-lock.json
-	@command -v npm >/dev/null || { echo "Cannot fetch Deno: no npm found, nor a deno $(DENO_VERSION) on the PATH;" \
-	  "install one of them (Debian: apt install npm)" >&2; exit 1; }
+$(LOCAL_DENO) $(FETCHED_ESBUILD) &: tools/deno/package-lock.json
+	@command -v npm >/dev/null || { echo "Cannot fetch the toolchain: no npm found; install it (Debian: apt install npm)" >&2; \
+	  exit 1; }
 	cd tools/deno && npm ci --no-audit --no-fund --no-update-notifier --loglevel=error
-	@touch $@
+	@touch $(LOCAL_DENO) $(FETCHED_ESBUILD)
+
+$(ESBUILD): $(FETCHED_ESBUILD)
+	@install -D -m 755 $< $@
 
 kernels: compiler build/libnanogpt_cpu.so
 
