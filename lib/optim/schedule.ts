@@ -24,6 +24,9 @@ export interface OptimConfig {
   readonly nsSteps: number;
 }
 
+/** The keys that Muon's momentum depends on. */
+export type MomentumConfig = Pick<OptimConfig, "momentumStart" | "momentumEnd" | "momentumWarmupSteps">;
+
 /** Floats in the scalar buffer. */
 export const SCALAR_COUNT = 8;
 
@@ -36,7 +39,7 @@ export function rateAt(schedule: ScheduleConfig, t: number): number {
 }
 
 /** Muon's momentum at step `t`: from momentumStart to momentumEnd over momentumWarmupSteps; 0 means the end at once. */
-export function momentumAt(optim: OptimConfig, t: number): number {
+export function momentumAt(optim: MomentumConfig, t: number): number {
   const { momentumStart, momentumEnd, momentumWarmupSteps } = optim;
   const share = momentumWarmupSteps > 0 ? Math.min(t / momentumWarmupSteps, 1) : 1;
   return (1 - share) * momentumStart + share * momentumEnd;
