@@ -3,6 +3,7 @@
 #
 #   make            ./nanogpt, ready to run            make test     the whole gate; ends with "N passed, N failed"
 #   make demo       trains on real text and samples    make kernels  the shared objects alone
+#   make page       the browser code of live page and reports alone
 #   make clean      removes what was built (not what was downloaded, nor runs/)
 
 .DEFAULT_GOAL := nanogpt
@@ -33,7 +34,7 @@ unexport COMPLETE DENO_V8_FLAGS DENO_COMPAT NODE_OPTIONS
 
 include kernels/kernels.mk
 
-.PHONY: bootstrap kernels compiler corpus nanogpt demo test clean
+.PHONY: bootstrap kernels compiler corpus page nanogpt demo test clean
 
 bootstrap: $(FETCHED_DENO) $(ESBUILD)
 	@"$(DENO)" install --frozen --quiet
@@ -60,8 +61,20 @@ corpus: build/corpus/builtin_val.bin
 build/corpus/builtin_val.bin: data/corpus.ts | bootstrap
 	"$(DENO)" run --quiet -A main.ts data sample
 
+# Code and style of the live page and of reports, each bundled into one file.
+PAGE_SOURCES := $(wildcard lib/view/*.ts lib/view/page/*) lib/base/units.ts lib/optim/schedule.ts deno.lock
+page: build/page/page.js build/page/page.css
+
+build/page/page.js: $(PAGE_SOURCES) | bootstrap
+	@mkdir -p $(@D)
+	"$(DENO)" bundle --quiet --platform browser --minify --output $@ lib/view/page/main.ts
+
+build/page/page.css: $(PAGE_SOURCES) | bootstrap
+	@mkdir -p $(@D)
+	"$(ESBUILD)" --bundle --minify --log-level=warning --outfile=$@ lib/view/page/page.css
+
 # The command starts Deno from this checkout.
-nanogpt: bootstrap kernels corpus
+nanogpt: bootstrap kernels corpus page
 	@install -m 755 scripts/launch.sh nanogpt
 
 demo: nanogpt

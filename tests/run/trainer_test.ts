@@ -26,6 +26,7 @@ const assets: Assets = {
   cpuLibrary: join(ROOT, "build", "libnanogpt_cpu.so"),
   corpus: "",
   corpusText: "",
+  page: "",
   peerScript: "",
 };
 

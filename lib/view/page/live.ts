@@ -26,7 +26,7 @@ export interface LiveHandlers {
 /** Follows the run for as long as the page is there. */
 export function follow({ run, more, lost }: LiveHandlers): void {
   let stream: EventSource | undefined;
-  let retry: number | undefined;
+  let retry: ReturnType<typeof setTimeout> | undefined;
   const open = () => {
     close();
     stream = new EventSource(EVENTS_PATH);
