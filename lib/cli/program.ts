@@ -7,7 +7,7 @@ import { Command, CommanderError, InvalidArgumentError } from "@commander-js/ext
 import { UserError } from "../base/errors.ts";
 import { VERSION } from "../base/version.ts";
 import type { Context } from "./context.ts";
-import type { CheckOptions, ConfigOptions } from "./options.ts";
+import type { CheckOptions, ConfigOptions, TrainOptions } from "./options.ts";
 import { err, out } from "./output.ts";
 
 const CONFIG_ARGUMENT = "configuration file; relative paths, in it too, are from the current folder";
@@ -86,9 +86,12 @@ function addTraining(program: Program, choose: (action: Action) => void): void {
     .option("--resume <auto|dir>", "go on from the newest checkpoint of the run folder, or from this one")
     .option("--device <name>", "auto, cpu, cuda, emulated or reference")
     .option("--precision <name>", "fp32 or bf16")
+    .option("--serve [port]", "show the run on a page that follows it, on this machine only", portNumber)
+    .option("--host <address>", "with --serve: listen there instead; the page then asks for a token")
     .action((file, options) => {
       const { out, device, precision, resume } = options;
-      const request = { ...configOptions(file, options), flags: { out, device, precision }, resume };
+      const flags = { out, device, precision };
+      const request = { ...configOptions(file, options), flags, resume, serve: serveOf(options) };
       choose(async (context) => (await import("./train.ts")).train(request, context));
     });
   configCommand(program, "plan", "memory, FLOPs and bytes of a configuration, before any device is touched")
@@ -214,6 +217,15 @@ function curveOf(
   return { file, run };
 }
 
+/** --host needs --serve; --serve alone leaves the port open. */
+function serveOf(options: { readonly serve?: number | true; readonly host?: string }): TrainOptions["serve"] {
+  const { serve, host } = options;
+  if (serve === undefined && host !== undefined) {
+    throw new UserError(`Cannot use --host ${host}: it is for the page of the run, give --serve too`);
+  }
+  return serve === undefined ? undefined : { port: serve === true ? undefined : serve, host };
+}
+
 function collect(value: string, before: readonly string[] = []): string[] {
   return [...before, value];
 }
@@ -225,6 +237,12 @@ function wholeFrom(min: number): (text: string) => number {
     if (text.trim() !== "" && Number.isSafeInteger(value) && value >= min) return value;
     throw new InvalidArgumentError(`Expected a whole number from ${min}`);
   };
+}
+
+function portNumber(text: string): number {
+  const value = Number(text);
+  if (/^\d+$/.test(text) && value <= 65535) return value;
+  throw new InvalidArgumentError("Expected a port from 0 to 65535; write a configuration before --serve");
 }
 
 function nonNegative(text: string): number {

@@ -1,9 +1,9 @@
-// nanogpt train: settles configuration and folder, starts the trainer in a worker, shows what it says, passes signals
-// on. Trains nothing itself: the trainer is lib/run. Reads neither environment nor flags; both come in. May import
-// lib/base, lib/config, lib/run, its neighbours and @std/path.
+// nanogpt train: settles configuration and folder, starts the trainer in a worker, shows what it says, on a page too if
+// asked, passes signals on and leaves a report. Trains nothing itself: the trainer is lib/run. Reads neither environment
+// nor flags; both come in. May import lib/base, lib/config, lib/run, lib/view, its neighbours and @std/path.
 
-import { basename, dirname, resolve } from "@std/path";
-import { InternalError, RunError, UserError } from "../base/errors.ts";
+import { basename, dirname, join, resolve } from "@std/path";
+import { InternalError, messageOf, RunError, UserError } from "../base/errors.ts";
 import { type ConfigRequest, resolveConfig, type ResolvedConfig } from "../config/load.ts";
 import { expandOut } from "../config/paths.ts";
 import { StopFlag, type ThrownError, type TrainEvent, type TrainRequest } from "../run/events.ts";
@@ -17,6 +17,7 @@ import {
   RUN_FILES,
   runFolderOf,
 } from "../run/folder.ts";
+import type { PageServer } from "../view/server.ts";
 import type { Context } from "./context.ts";
 import type { TrainOptions } from "./options.ts";
 import { out } from "./output.ts";
@@ -29,13 +30,15 @@ export async function train(options: TrainOptions, context: Context): Promise<nu
   const { assets, environment } = context;
   const request: TrainRequest = { resolved, assets, environment, folder, resume, stop };
   const view = new TrainView(folder, resolved.config.schedule.steps);
-  const signals = watchSignals(new StopFlag(stop), view);
-  const worker = context.startWorker();
   try {
-    return await follow(worker, request, view);
+    const page = await servePage(options.serve, folder, view, context);
+    try {
+      return await runWorker(request, view, context);
+    } finally {
+      await leaveReport(folder, view, context);
+      await page?.close();
+    }
   } finally {
-    signals.close();
-    worker.terminate();
     view.close();
     if (isNew) removeEmpty(folder);
   }
@@ -93,6 +96,50 @@ function settleResumed(options: TrainOptions, path: string): Settled {
     isNew: false,
     resume: isCheckpoint ? resolve(path) : "auto",
   };
+}
+
+/** The live page, if one is asked for; its address is shown. */
+async function servePage(
+  serve: TrainOptions["serve"],
+  folder: string,
+  view: TrainView,
+  { assets }: Context,
+): Promise<PageServer | undefined> {
+  if (serve === undefined) return undefined;
+  const { PageServer, DEFAULT_HOST } = await import("../view/server.ts");
+  const { port, host = DEFAULT_HOST } = serve;
+  const page = await PageServer.start({
+    folder,
+    page: assets.page,
+    host,
+    port,
+    note: (text) => view.note(text),
+  });
+  view.note(`Follow the run at ${page.url}`);
+  return page;
+}
+
+/** Leaves a report of the run in its folder. That it cannot be written is no failure of the run. */
+async function leaveReport(folder: string, view: TrainView, { assets }: Context): Promise<void> {
+  if (!view.started) return;
+  try {
+    const { REPORT_FILE, writeReport } = await import("../view/report.ts");
+    await writeReport([folder], join(folder, REPORT_FILE), assets.page);
+  } catch (error) {
+    view.note(`No report was left: ${messageOf(error)}`);
+  }
+}
+
+/** Trains in a worker; signals are passed on to it. */
+async function runWorker(request: TrainRequest, view: TrainView, context: Context): Promise<number> {
+  const signals = watchSignals(new StopFlag(request.stop), view);
+  const worker = context.startWorker();
+  try {
+    return await follow(worker, request, view);
+  } finally {
+    signals.close();
+    worker.terminate();
+  }
 }
 
 /** Starts the worker and shows its events until the run ends. */

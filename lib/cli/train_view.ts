@@ -13,6 +13,8 @@ export class TrainView {
   readonly #folder: string;
   readonly #steps: number;
   readonly #status = new StatusLine();
+  /** Whether training has begun: before that a run has left nothing. */
+  started = false;
 
   constructor(folder: string, steps: number) {
     this.#folder = folder;
@@ -73,6 +75,7 @@ export class TrainView {
   }
 
   #start(event: EventOf<"start">): void {
+    this.started = true;
     const { device, peak } = event;
     const simulated = device.simulated ? ", simulated" : "";
     const tera = peak

@@ -13,7 +13,7 @@ const LEGEND_LINE = 20;
 /** The line colours of lib/view/page/page.css on white. */
 const COLORS = ["#0067b1", "#d04a02", "#00835d", "#9b3f8f", "#8a6d00", "#2b8cbe", "#c0305f", "#5a6470"];
 /** Smoothing: about so many half-lives in a run. */
-const SMOOTHED_PARTS = 60;
+const SMOOTHED_PARTS = 150;
 /** Of the spread of losses, this share at the top is left out of the picture: a run's first steps would flatten the rest. */
 const CUT_SHARE = 0.02;
 
@@ -129,7 +129,7 @@ function drawn({ curve, color, look }: FigureLine, frame: Frame): string {
   const line = `${path} fill="none" stroke="${color}" stroke-linejoin="round"`;
   switch (look) {
     case "faint":
-      return `${line} stroke-width="1" stroke-opacity="0.38"/>`;
+      return `${line} stroke-width="1" stroke-opacity="0.45"/>`;
     case "strong":
       return `${line} stroke-width="2"/>`;
     case "circles":
@@ -150,7 +150,7 @@ function legendEntry({ color, look, label }: FigureLine, y: number): string[] {
       BOX.left + 10
     }" cy="${middle}" r="3.5" fill="#ffffff" stroke="${color}" stroke-width="1.5"/>`
     : `<line x1="${BOX.left}" x2="${BOX.left + 20}" y1="${middle}" y2="${middle}" stroke="${color}" ` +
-      (look === "strong" ? `stroke-width="2"/>` : `stroke-opacity="0.38"/>`);
+      (look === "strong" ? `stroke-width="2"/>` : `stroke-opacity="0.45"/>`);
   return [swatch, `<text x="${BOX.left + 30}" y="${y}" unicode-bidi="isolate">${xmlText(label)}</text>`];
 }
 

@@ -50,6 +50,8 @@ export interface ChartOptions {
 }
 
 const FONT = '12px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';
+/** A line has a value under the cursor where a point of it is as near as this. */
+const HOVER_PIXELS = 60;
 const HELP = "arrow keys move along the curve, plus and minus zoom, Escape shows all";
 const KEY_STEPS: ReadonlyMap<string, number> = new Map([
   ["ArrowLeft", -1],
@@ -153,7 +155,7 @@ export class Chart {
       width: Math.max(this.#width, 50),
       height,
       legend: { show: false },
-      padding: [8, 12, null, null],
+      padding: [8, 24, null, null],
       scales: {
         x: { time: false, distr: logX ? 3 : 1, range: (_, min, max) => this.#rangeX(min, max) },
         y: { distr: logY ? 3 : 1, range: (_, min, max) => rangeY(min, max, drawing) },
@@ -169,9 +171,9 @@ export class Chart {
       series: [{}, ...drawing.lines.map((line) => this.#series(line))],
       cursor: {
         ...(group !== undefined && { sync: { key: group, scales: ["x", null], setSeries: false } }),
-        hover: { skip: [null, undefined] },
+        hover: { skip: [null, undefined], prox: HOVER_PIXELS },
         drag: { x: true, y: false, setScale: false },
-        points: { size: 7 },
+        points: { size: 10, width: 1.5, stroke: cssColor("--paper"), fill: (_, i) => this.#lineColor(i - 1) },
         bind: { dblclick: () => () => (onZoom(null), null) },
       },
       hooks: {
@@ -194,10 +196,14 @@ export class Chart {
       show: !this.#hidden.has(label),
       stroke,
       width: style === "strong" ? 2 : style === "points" ? 1.25 : 1,
-      alpha: style === "faint" ? 0.38 : 1,
+      alpha: style === "faint" ? 0.45 : 1,
       points: { show: isPoints, size: 6, width: 1.5, stroke, fill: cssColor("--paper") },
       ...(dashed && { dash: [6, 4] }),
     };
+  }
+
+  #lineColor(i: number): string {
+    return cssColor(`--line-${(this.#drawing?.lines[i]?.color ?? 0) % 8}`);
   }
 
   /** The part that is zoomed to, else everything. */
@@ -227,19 +233,13 @@ export class Chart {
     }));
   }
 
-  /** Writes the values at the cursor into the legend, or the last ones where there is no cursor. */
+  /** Writes the values at the cursor into the legend; where there is none those at the mark, else the last ones. */
   #say(): void {
     const [plot, drawing] = [this.#plot, this.#drawing];
     if (!plot || !drawing) return;
     const { left = -1, idxs } = plot.cursor;
-    const isOn = left >= 0;
-    drawing.lines.forEach(({ y }, i) => {
-      const at = idxs?.[i + 1];
-      const value = isOn && at !== null && at !== undefined
-        ? plot.data[i + 1]?.[at]
-        : isOn
-        ? undefined
-        : y.at(-1);
+    drawing.lines.forEach((line, i) => {
+      const value = left < 0 ? restingValue(line, drawing.mark) : plot.data[i + 1]?.[idxs?.[i + 1] ?? -1];
       const text = typeof value === "number" ? drawing.format(value) : "\u2013";
       const place = this.#values[i];
       if (place && place.textContent !== text) place.textContent = text;
@@ -288,6 +288,10 @@ export class Chart {
     this.#width = width;
     this.#plot.setSize({ width, height: this.#options.height });
   }
+}
+
+function restingValue({ x, y }: Line, mark: number | undefined): number | undefined {
+  return mark === undefined ? y.at(-1) : y[x.findIndex((at) => at >= mark)];
 }
 
 /** An axis with round ticks; `space` pixels of it for each. */

@@ -8,7 +8,7 @@ import { element, foreign, Part } from "./dom.ts";
 /** Steps over which the weight of a value halves; 0: no smoothing. */
 const HALF_LIVES = [0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000];
 /** Smoothing at first: about so many half-lives in a run. */
-const SMOOTHED_PARTS = 60;
+const SMOOTHED_PARTS = 150;
 const AXES: readonly [Axis, string][] = [["step", "Steps"], ["tokens", "Tokens"], ["time", "Time"]];
 
 /** What is set. */

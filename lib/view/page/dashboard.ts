@@ -2,7 +2,6 @@
 // choices; gets runs from main.ts and asks it for others. The same for the live page and for the report. Browser code;
 // may import its neighbours, curves.ts and lib/base.
 
-import { formatCount } from "../../base/units.ts";
 import { type Axis, columnCurve, type Curve, scheduleCurves, smoothedLoss } from "../curves.ts";
 import type { Numbers, RunMore, RunTable, RunView } from "../page_model.ts";
 import { formatTick } from "../ticks.ts";
@@ -27,8 +26,8 @@ export type Standing = "training" | "ended" | "lost" | "report" | "waiting";
 export interface DashboardOptions {
   /** The run that the page is about: shown always. */
   readonly main: string;
-  /** Fetches another run and hands it to put(); undefined: there are no others. */
-  readonly fetch?: (name: string) => void;
+  /** Fetches another run and hands it to put(). */
+  readonly fetch: (name: string) => void;
 }
 
 /** The page. */
@@ -68,7 +67,7 @@ export class Dashboard {
   /** Adds a run, or takes the place of the one of that name. */
   put(view: RunView): void {
     this.#runs.put(view);
-    if (view.name === this.#options.main) this.#controls.suit(view.steps ?? view.records);
+    this.#controls.suit(Math.max(...this.#runs.all().map(({ view }) => view.steps ?? view.records)));
     this.draw();
   }
 
@@ -119,7 +118,6 @@ export class Dashboard {
   #place(root: HTMLElement): void {
     const { loss, schedule, speed, peak, phases } = this.#charts;
     const { facts, notes, memory, samples, config, log } = this.#details;
-    this.#setName(this.#options.main);
     root.append(
       element("header", {}, element("div", { class: "title" }, this.#name, this.#standing), facts, notes),
       element(
@@ -135,6 +133,7 @@ export class Dashboard {
   }
 
   #setName(name: string): void {
+    if (this.#name.textContent === printable(name)) return;
     this.#name.replaceChildren(foreign(name));
     // A title has no element to keep the direction of writing in.
     document.title = `${
@@ -143,7 +142,7 @@ export class Dashboard {
   }
 
   #toggle(name: string, on: boolean): void {
-    if (on) this.#options.fetch?.(name);
+    if (on) this.#options.fetch(name);
     else this.#runs.remove(name);
     if (!on && this.#focus === name) this.#focus = this.#options.main;
     this.draw();
@@ -153,6 +152,7 @@ export class Dashboard {
     const shown = this.#runs.all();
     this.#offerChoices();
     const focus = this.#runs.get(this.#focus) ?? this.#runs.get(this.#options.main);
+    this.#setName(focus?.view.name ?? this.#options.main);
     if (!focus) return;
     this.#details.show(focus.view, shown.map(({ view }) => view));
     const { axis } = this.#controls.settings;
@@ -164,7 +164,7 @@ export class Dashboard {
       this.#drawing(this.#lossLines(shown, focus), { logY: this.#controls.settings.logY }),
     );
     this.#charts.speed.draw(
-      this.#drawing(columns((table) => table.tokensPerSecond), { format: formatCount, fromZero: true }),
+      this.#drawing(columns((table) => table.tokensPerSecond), { fromZero: true }),
     );
     this.#charts.peak.draw(
       this.#drawing(columns((table) => table.peakShare), {
@@ -185,7 +185,7 @@ export class Dashboard {
       name,
       shown: this.#runs.has(name),
       color: this.#runs.get(name)?.color ?? null,
-      fixed: name === main || this.#options.fetch === undefined,
+      fixed: name === main,
       focus: name === this.#focus,
     })));
   }

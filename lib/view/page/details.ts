@@ -132,7 +132,9 @@ function memoryBars(memory: RunView["memory"]): Child[] {
 }
 
 function sampleTexts(samples: RunView["samples"]): Child[] {
-  if (samples.length === 0) return [empty("None: run.sampleEvery says after how many steps text is written")];
+  if (samples.length === 0) {
+    return [empty("None yet; run.sampleEvery says after how many steps text is written")];
+  }
   return samples.toReversed().map(({ step, text }) =>
     element(
       "article",

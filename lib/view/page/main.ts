@@ -18,9 +18,12 @@ function start(): void {
 }
 
 function showReport(root: HTMLElement, runs: readonly RunView[], made: string): Dashboard {
-  const dashboard = new Dashboard(root, { main: runs[0]?.name ?? "" });
+  const fetch = (name: string) =>
+    runs.filter((run) => run.name === name).forEach((run) => dashboard.put(run));
+  const dashboard = new Dashboard(root, { main: runs[0]?.name ?? "", fetch });
   runs.forEach((run) => dashboard.put(run));
-  dashboard.stand("report", `Report of ${made}`);
+  dashboard.offer(runs.map(({ name }) => name));
+  dashboard.stand("report", `Report of ${runs.length === 1 ? "" : `${runs.length} runs, `}${made}`);
   return dashboard;
 }
 
