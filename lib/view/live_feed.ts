@@ -3,7 +3,7 @@
 // nothing is kept for it. Writes no file. May import lib/base and its neighbours.
 
 import { messageOf } from "../base/errors.ts";
-import { latestSamples, logEnd, meansOf, tableOf, viewRun } from "./page_data.ts";
+import { fillsStretch, latestSamples, logEnd, meansOf, tableOf, viewRun } from "./page_data.ts";
 import { MORE_EVENT, RUN_EVENT, type RunMore } from "./page_model.ts";
 import { type RunData, RunFollower } from "./run_data.ts";
 
@@ -24,6 +24,7 @@ interface Reader {
 export class LiveFeed {
   readonly #folder: string;
   readonly #note: (text: string) => void;
+  readonly #pollMs: number;
   readonly #readers = new Set<Reader>();
   #follower: RunFollower | undefined;
   #run: RunData | undefined;
@@ -34,10 +35,11 @@ export class LiveFeed {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isNoted = false;
 
-  /** `note` is told, once, when the files cannot be read. */
-  constructor(folder: string, note: (text: string) => void) {
+  /** `note` is told, once, when the files cannot be read; they are looked at every `pollMs`. */
+  constructor(folder: string, note: (text: string) => void, pollMs = POLL_MS) {
     this.#folder = folder;
     this.#note = note;
+    this.#pollMs = pollMs;
   }
 
   /** How many are reading. */
@@ -83,7 +85,7 @@ export class LiveFeed {
     this.#timer = undefined;
     if (this.#readers.size === 0) return;
     this.#read();
-    this.#timer = setTimeout(() => this.#poll(), POLL_MS);
+    this.#timer = setTimeout(() => this.#poll(), this.#pollMs);
   }
 
   /** Sends what has come since; returns whether there was anything. */
@@ -141,7 +143,7 @@ export class LiveFeed {
       live: this.#live,
       records,
       rows: tableOf(run, Array.from({ length: records - from }, (_, i) => from + i)),
-      means: meansOf(run),
+      ...(fillsStretch(from, records) && { means: meansOf(run) }),
       samples: latestSamples(run),
       notes: [...run.notes],
       log: logEnd(run),

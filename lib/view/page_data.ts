@@ -82,7 +82,7 @@ function keptRows({ columns, phaseMs }: RunData): ArrayLike<number> {
 export function meansOf({ columns }: RunData): RunMeans | null {
   const { step, seconds, trainLoss } = columns;
   if (step.length <= MOST_ROWS) return null;
-  const every = Math.ceil(step.length / MOST_MEANS);
+  const every = stretchOf(step.length);
   const last = Array.from(
     { length: Math.ceil(step.length / every) },
     (_, k) => Math.min((k + 1) * every, step.length) - 1,
@@ -97,6 +97,16 @@ export function meansOf({ columns }: RunData): RunMeans | null {
     seconds: pick(seconds, last),
     trainLoss: rounded(last.map(mean)),
   };
+}
+
+/** Records in a stretch of a run of so many. */
+function stretchOf(records: number): number {
+  return Math.max(1, Math.ceil(records / MOST_MEANS));
+}
+
+/** Whether the means have changed by a whole stretch since the run had `before` records. */
+export function fillsStretch(before: number, records: number): boolean {
+  return Math.floor(before / stretchOf(before)) !== Math.floor(records / stretchOf(before));
 }
 
 function pick(column: ArrayLike<number>, rows: ArrayLike<number>): Numbers {

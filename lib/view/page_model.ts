@@ -75,7 +75,8 @@ export interface RunMore {
   live: boolean;
   records: number;
   rows: RunTable;
-  means: RunMeans | null;
+  /** Left out where no stretch has been filled since. */
+  means?: RunMeans | null;
   samples: RunView["samples"];
   notes: string[];
   log: string;

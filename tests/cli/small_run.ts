@@ -97,9 +97,10 @@ export class Started {
     this.#err = new Gathered(this.#child.stderr);
   }
 
-  /** Waits until standard error shows `text`; fails if it ends without. */
-  async shown(text: string): Promise<void> {
+  /** Waits until standard error shows `text`; fails if it ends without. Returns all that it has shown. */
+  async shown(text: string): Promise<string> {
     assert(await this.#err.shows(text), `"${text}" was not shown:\n${this.#err.text}`);
+    return this.#err.text;
   }
 
   /** Waits until standard output holds anything; fails if it ends without. */

@@ -23,7 +23,14 @@ const PHASES = ["data", "accumulate", "update"];
 
 /** The documented files and no others; of the checkpoints the 2 newest. */
 function checkFiles(out: string): void {
-  assertEquals(namesIn(out), ["checkpoints", "config.json", "log.txt", "metrics.jsonl"]);
+  assertEquals(namesIn(out), [
+    "checkpoints",
+    "config.json",
+    "log.txt",
+    "metrics.jsonl",
+    "report.html",
+    "samples.jsonl",
+  ]);
   assertEquals(namesIn(join(out, "checkpoints")), ["step-000008", "step-000012"], "the 2 newest");
   for (const name of namesIn(join(out, "checkpoints"))) {
     assertEquals(namesIn(join(out, "checkpoints", name)), [

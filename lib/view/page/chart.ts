@@ -263,7 +263,7 @@ export class Chart {
     const { min = 0, max = 1 } = plot.scales["x"] ?? {};
     const [first, last] = [plot.valToIdx(min), plot.valToIdx(max)];
     const { idx } = plot.cursor;
-    const to = Math.min(last, Math.max(first, idx === null || idx === undefined ? last : idx + by));
+    const to = Math.min(last, Math.max(first, (idx ?? last) + by));
     plot.setCursor({ left: plot.valToPos(x[to] ?? 0, "x"), top: plot.over.clientHeight / 2 });
     const values = this.#drawing?.lines.map(({ label }, i) =>
       `${label} ${this.#values[i]?.textContent ?? ""}`
