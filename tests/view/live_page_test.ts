@@ -5,15 +5,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { join } from "@std/path";
 import type { Page } from "playwright-core";
 import { inRunFolder, metricsOf, Started, trainArgs } from "../cli/small_run.ts";
-import {
-  accessibilityProblems,
-  inBrowser,
-  noBrowser,
-  openPage,
-  overhang,
-  paintedPixels,
-  until,
-} from "./browser.ts";
+import { browserTest, inBrowser, openPage, paintedPixels, until } from "./browser.ts";
 import { makeRun } from "./made_run.ts";
 
 const VAL_EVERY = 20;

@@ -9,8 +9,8 @@ import { PageServer } from "../../lib/view/server.ts";
 import { ROOT } from "../cli/command.ts";
 import {
   accessibilityProblems,
+  browserTest,
   inBrowser,
-  noBrowser,
   openPage,
   overhang,
   paintedPixels,
