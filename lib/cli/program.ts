@@ -56,6 +56,7 @@ function buildProgram(choose: (action: Action) => void) {
   addUse(program, choose);
   addProof(program, choose);
   addFacts(program, choose);
+  addRuns(program, choose);
   addData(program, choose);
   return program;
 }
@@ -149,6 +150,27 @@ function addProof(program: Program, choose: (action: Action) => void): void {
     .action((run, { golden = [], curve, device, precision, json = false }) => {
       const request = { golden, device, precision, json, curve: curveOf(curve, run, golden) };
       choose(async (context) => (await import("./check.ts")).check(request, context));
+    });
+}
+
+function addRuns(program: Program, choose: (action: Action) => void): void {
+  program.command("compare")
+    .description("runs and groups of runs beside each other: losses, settings, tests")
+    .argument("[runs...]", "folders of runs, or logs in the speedrun's form")
+    .option(
+      "--group <name=glob>",
+      "runs as one group, for mean, deviation and tests; may be repeated",
+      collect,
+    )
+    .option(
+      "--target <loss>",
+      "when it was passed; whether the mean is below it, by the speedrun's rule",
+      nonNegative,
+    )
+    .option("--json", "one object")
+    .action((runs, { group = [], target, json = false }) => {
+      const request = { runs, groups: group, target, json };
+      choose(async () => (await import("./compare.ts")).compare(request));
     });
 }
 

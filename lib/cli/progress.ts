@@ -4,15 +4,7 @@
 
 import { err } from "./output.ts";
 
-/** "1:02:03" or "2:05": hours, minutes, seconds. */
-export function formatDuration(seconds: number): string {
-  const whole = Math.max(0, Math.round(seconds));
-  const parts = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
-  const shown = (parts[0] ?? 0) > 0 ? parts : parts.slice(1);
-  return shown.map((part, i) => i === 0 ? String(part) : String(part).padStart(2, "0")).join(":");
-}
-
-export { formatBytes, formatCount } from "../base/units.ts";
+export { formatBytes, formatCount, formatDuration } from "../base/units.ts";
 
 /** "[######----]" of `width` characters between the brackets. */
 export function formatBar(share: number, width: number): string {
