@@ -38,6 +38,12 @@ export function formatDuration(seconds: number): string {
   return shown.map((part, i) => i === 0 ? String(part) : String(part).padStart(2, "0")).join(":");
 }
 
+/** "[######----]" of `width` characters between the brackets. */
+export function formatBar(share: number, width: number): string {
+  const full = Math.round(Math.min(1, Math.max(0, share)) * width);
+  return `[${"#".repeat(full)}${"-".repeat(width - full)}]`;
+}
+
 /** Lines of cells in columns, two spaces apart. Columns that `left` names begin at the left, the others end at the right. */
 export function formatTable(rows: readonly (readonly string[])[], left: readonly number[] = [0]): string[] {
   const columns = Math.max(0, ...rows.map((row) => row.length));

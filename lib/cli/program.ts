@@ -56,7 +56,8 @@ function buildProgram(choose: (action: Action) => void) {
   addUse(program, choose);
   addProof(program, choose);
   addFacts(program, choose);
-  addRuns(program, choose);
+  addCompare(program, choose);
+  addWatch(program, choose);
   addData(program, choose);
   return program;
 }
@@ -153,7 +154,7 @@ function addProof(program: Program, choose: (action: Action) => void): void {
     });
 }
 
-function addRuns(program: Program, choose: (action: Action) => void): void {
+function addCompare(program: Program, choose: (action: Action) => void): void {
   program.command("compare")
     .description("runs and groups of runs beside each other: losses, settings, tests")
     .argument("[runs...]", "folders of runs, or logs in the speedrun's form")
@@ -171,6 +172,18 @@ function addRuns(program: Program, choose: (action: Action) => void): void {
     .action((runs, { group = [], target, json = false }) => {
       const request = { runs, groups: group, target, json };
       choose(async () => (await import("./compare.ts")).compare(request));
+    });
+}
+
+function addWatch(program: Program, choose: (action: Action) => void): void {
+  program.command("watch")
+    .description(
+      "a run as it goes on: chart, numbers, time left; q or Ctrl-C leaves, the run is not disturbed",
+    )
+    .argument("<run>", "folder of a run, or a log in the speedrun's form")
+    .option("--once", "print how it stands and end; also without a terminal")
+    .action((run, { once = false }) => {
+      choose(async (context) => (await import("./watch.ts")).watch({ run, once }, context));
     });
 }
 
