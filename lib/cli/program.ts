@@ -58,6 +58,7 @@ function buildProgram(choose: (action: Action) => void) {
   addFacts(program, choose);
   addCompare(program, choose);
   addWatch(program, choose);
+  addSweep(program, choose);
   addData(program, choose);
   return program;
 }
@@ -184,6 +185,31 @@ function addWatch(program: Program, choose: (action: Action) => void): void {
     .option("--once", "print how it stands and end; also without a terminal")
     .action((run, { once = false }) => {
       choose(async (context) => (await import("./watch.ts")).watch({ run, once }, context));
+    });
+}
+
+function addSweep(program: Program, choose: (action: Action) => void): void {
+  configCommand(
+    program,
+    "sweep",
+    "train every combination of values, one run after another; the same command goes on",
+  )
+    .requiredOption(
+      "--over <key.path=a,b,c>",
+      "values of one key; may be repeated: every combination",
+      collect,
+    )
+    .option("--seeds <n>", "runs of each combination, of run.seed and the seeds after it", wholeFrom(1))
+    .option(
+      "--stop-behind <nats>",
+      "stop a run whose training loss is this far above the best run's",
+      nonNegative,
+    )
+    .option("--out <dir>", "folder of the sweep; runs/sweep-NAME, of the configuration or preset")
+    .action((file, options) => {
+      const { over, seeds = 1, stopBehind, out } = options;
+      const request = { ...configOptions(file, options), over, seeds, stopBehind, out };
+      choose(async (context) => (await import("./sweep.ts")).sweep(request, context));
     });
 }
 

@@ -115,8 +115,8 @@ export class RunLog implements Disposable {
   }
 }
 
-/** Writes a small file so that under its name it is always whole. */
-function writeWhole(path: string, text: string): void {
+/** Writes a small file so that under its name it is always whole. RunError when the disk fails. */
+export function writeWhole(path: string, text: string): void {
   try {
     Deno.writeTextFileSync(`${path}.tmp`, text);
     Deno.renameSync(`${path}.tmp`, path);

@@ -1,9 +1,10 @@
 // Runs and groups of runs beside each other: settings that differ, losses at equal steps, tokens and seconds, when a
 // target was passed, tests between the groups. Plain data for compare_text.ts, for JSON and for pages; judges by
-// statistics.ts. Refuses the same run twice; prints nothing. May import lib/base, lib/run, its neighbours and @std/path.
+// statistics.ts. Refuses the same run twice; prints nothing. May import lib/base, lib/config, lib/run, its neighbours and @std/path.
 
 import { basename, dirname } from "@std/path";
 import { UserError } from "../base/errors.ts";
+import type { Config } from "../config/schema.ts";
 import { holdsRun, RUN_FILES } from "../run/folder.ts";
 import {
   type Axis,
@@ -250,19 +251,19 @@ function samplesToTest(
 const NO_SETTINGS: readonly string[] = ["run.out"];
 
 function differencesOf(groups: readonly RunGroup[]): Difference[] {
-  const settings = groups.map(({ runs }) => runs.map(settingsOf));
+  const settings = groups.map(({ runs }) => runs.map(({ config }) => settingsOf(config?.config)));
   const keys = new Set(settings.flat().flatMap((run) => [...run.keys()]));
-  return [...keys].filter((key) => !NO_SETTINGS.includes(key)).flatMap((key) => {
+  return [...keys].flatMap((key) => {
     const values = settings.map((runs) => [...new Set(runs.flatMap((run) => run.get(key) ?? []))]);
     return new Set(values.flat()).size > 1 ? [{ key, values }] : [];
   });
 }
 
-/** The values of a configuration by key; nothing for a run without one. */
-function settingsOf({ config }: RunData): Map<string, string> {
-  const { preset, ...sections } = config?.config ?? {};
+/** The values of a configuration by key, but for where its run lies. */
+export function settingsOf(config: Config | undefined): Map<string, string> {
+  const { preset, ...sections } = config ?? {};
   const values = Object.entries(sections).flatMap(([section, content]) =>
     Object.entries(content).map(([name, value]): [string, string] => [`${section}.${name}`, String(value)])
-  );
+  ).filter(([key]) => !NO_SETTINGS.includes(key));
   return new Map(preset === undefined ? [] : [["preset", preset], ...values]);
 }
