@@ -62,7 +62,7 @@ build/corpus/builtin_val.bin: data/corpus.ts | bootstrap
 	"$(DENO)" run --quiet -A main.ts data sample
 
 # Code and style of the live page and of reports, each bundled into one file.
-PAGE_SOURCES := $(wildcard lib/view/*.ts lib/view/page/*) lib/base/units.ts lib/optim/schedule.ts deno.lock
+PAGE_SOURCES := $(wildcard lib/view/*.ts lib/view/page/*) lib/base/printable.ts lib/base/units.ts lib/optim/schedule.ts deno.lock
 page: build/page/page.js build/page/page.css
 
 build/page/page.js: $(PAGE_SOURCES) | bootstrap

@@ -7,6 +7,7 @@ import type { Assets, Environment } from "./lib/base/assets.ts";
 import type { Context } from "./lib/cli/context.ts";
 import { runCommand } from "./lib/cli/program.ts";
 import { reportError, reportStrays } from "./lib/cli/report_error.ts";
+import { terminalOf } from "./lib/cli/terminal.ts";
 
 const assets: Assets = {
   cpuLibrary: fromFileUrl(new URL("./build/libnanogpt_cpu.so", import.meta.url)),
@@ -22,6 +23,7 @@ const environment: Environment = { isa: Deno.env.get("NANOGPT_ISA") || undefined
 const context: Context = {
   assets,
   environment,
+  terminal: terminalOf((name) => Deno.env.get(name)),
   startWorker: () => new Worker(new URL("./worker.ts", import.meta.url), { type: "module" }),
 };
 

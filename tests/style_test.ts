@@ -108,6 +108,7 @@ Deno.test("packages that one place knows", () => {
     [/commander/, "lib/cli/program.ts"],
     [/^zod/, "lib/config/schema.ts"],
     [/^gpt-tokenizer/, "data/tokenizer.ts"],
+    [/^@stdlib\/stats/, "lib/view/statistics.ts"],
   ];
   const wrong = typescript.flatMap((source) =>
     importsOf(source).flatMap((name) =>

@@ -1,16 +1,11 @@
 // How a run looks on a terminal: one line that is drawn over and over, and plain lines where there is no terminal.
 // Formats and draws; decides nothing, and knows nothing of what is shown. Moves the cursor within its own line only.
-// May import output.ts and the units of lib/base.
+// May import its neighbours and the units of lib/base.
 
 import { err } from "./output.ts";
+import { terminalSize } from "./terminal.ts";
 
-export { formatBytes, formatCount, formatDuration } from "../base/units.ts";
-
-/** "[######----]" of `width` characters between the brackets. */
-export function formatBar(share: number, width: number): string {
-  const full = Math.round(Math.min(1, Math.max(0, share)) * width);
-  return `[${"#".repeat(full)}${"-".repeat(width - full)}]`;
-}
+export { formatBar, formatBytes, formatCount, formatDuration } from "../base/units.ts";
 
 /** The line at the bottom of the terminal. Without a terminal nothing is drawn and lines print as they are. */
 export class StatusLine {
@@ -29,7 +24,7 @@ export class StatusLine {
   /** Draws the status over the one before. */
   draw(text: string): void {
     if (!this.#live) return;
-    this.#shown = text.slice(0, columns() - 1);
+    this.#shown = text.slice(0, terminalSize().columns - 1);
     err.write(`\r\x1b[2K${this.#shown}`);
   }
 
@@ -51,12 +46,4 @@ export class StatusLine {
 
 function isTerminal(): boolean {
   return Deno.stderr.isTerminal();
-}
-
-function columns(): number {
-  try {
-    return Deno.consoleSize().columns;
-  } catch {
-    return 80;
-  }
 }

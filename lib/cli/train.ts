@@ -1,12 +1,12 @@
-// nanogpt train: settles configuration and folder, starts the trainer in a worker, shows what it says, on a page too if
-// asked, passes signals on and leaves a report. Trains nothing itself: the trainer is lib/run. Reads neither environment
-// nor flags; both come in. May import lib/base, lib/config, lib/run, lib/view, its neighbours and @std/path.
+// nanogpt train: settles configuration and folder and has one run trained (training.ts), from its beginning or from a
+// checkpoint, on a live page if asked. Trains nothing itself: the trainer is lib/run. Reads neither environment nor
+// flags; both come in. May import lib/base, lib/config, lib/run, lib/view, its neighbours and @std/path.
 
-import { basename, dirname, join, resolve } from "@std/path";
-import { InternalError, messageOf, RunError, UserError } from "../base/errors.ts";
-import { type ConfigRequest, resolveConfig, type ResolvedConfig } from "../config/load.ts";
+import { basename, dirname, resolve } from "@std/path";
+import { UserError } from "../base/errors.ts";
+import { type ConfigRequest, resolveConfig } from "../config/load.ts";
 import { expandOut } from "../config/paths.ts";
-import { StopFlag, type ThrownError, type TrainEvent, type TrainRequest } from "../run/events.ts";
+import { StopFlag } from "../run/events.ts";
 import {
   createRunFolder,
   holdsRun,
@@ -17,45 +17,47 @@ import {
   RUN_FILES,
   runFolderOf,
 } from "../run/folder.ts";
-import type { PageServer } from "../view/server.ts";
 import type { Context } from "./context.ts";
 import type { TrainOptions } from "./options.ts";
 import { out } from "./output.ts";
 import { TrainView } from "./train_view.ts";
+import { runTraining, type Training, watchSignals } from "./training.ts";
 
 /** Trains; returns the exit code: 0 done, 130 interrupted after a checkpoint. Failures are thrown. */
 export async function train(options: TrainOptions, context: Context): Promise<number> {
-  const { resolved, folder, isNew, resume } = settle(options);
+  const training = settle(options);
   const stop = new SharedArrayBuffer(4);
-  const { assets, environment } = context;
-  const request: TrainRequest = { resolved, assets, environment, folder, resume, stop };
-  const view = new TrainView(folder, resolved.config.schedule.steps);
+  const view = new TrainView(training.folder, training.resolved.config.schedule.steps);
+  using _signals = watchSignals(new StopFlag(stop), (text) => view.note(text));
+  await using _page = await servePage(options.serve, training, view, context);
+  const end = await runTraining(training, { context, stop, view });
+  out.line(view.summary(end));
+  return end.interrupted ? 130 : 0;
+}
+
+/** The live page, if one is asked for; its address is shown. */
+async function servePage(
+  serve: TrainOptions["serve"],
+  { folder, isNew }: Training,
+  view: TrainView,
+  { assets }: Context,
+): Promise<AsyncDisposable | undefined> {
+  if (serve === undefined) return undefined;
+  const { PageServer, DEFAULT_HOST } = await import("../view/server.ts");
+  const { port, host = DEFAULT_HOST } = serve;
+  const note = (text: string) => view.note(text);
   try {
-    const page = await servePage(options.serve, folder, view, context);
-    try {
-      return await runWorker(request, view, context);
-    } finally {
-      await leaveReport(folder, view, context);
-      await page?.close();
-    }
-  } finally {
-    view.close();
+    const page = await PageServer.start({ folder, page: assets.page, host, port, note });
+    note(`Follow the run at ${page.url}`);
+    return page;
+  } catch (error) {
     if (isNew) removeEmpty(folder);
+    throw error;
   }
 }
 
-/** What a run is started with. */
-interface Settled {
-  readonly resolved: ResolvedConfig;
-  readonly folder: string;
-  /** Whether the folder was made for this run. */
-  readonly isNew: boolean;
-  /** The checkpoint to go on from; "auto": the folder's newest. */
-  readonly resume: string | undefined;
-}
-
 /** The configuration, the run's folder, made and writable, and what to go on from. */
-function settle(options: TrainOptions): Settled {
+function settle(options: TrainOptions): Training {
   const { resume } = options;
   if (resume !== undefined && resume !== "auto") return settleResumed(options, resume);
   const resolved = resolveConfig(options);
@@ -79,7 +81,7 @@ function resumedRequest(options: TrainOptions, folder: string): ConfigRequest {
 }
 
 /** --resume DIR: a run's folder, or one of its checkpoints. */
-function settleResumed(options: TrainOptions, path: string): Settled {
+function settleResumed(options: TrainOptions, path: string): Training {
   const folder = runFolderOf(path);
   if (!holdsRun(folder)) throw new UserError(`${path} holds no run to go on with`);
   const { out: asked } = options.flags;
@@ -95,104 +97,5 @@ function settleResumed(options: TrainOptions, path: string): Settled {
     folder,
     isNew: false,
     resume: isCheckpoint ? resolve(path) : "auto",
-  };
-}
-
-/** The live page, if one is asked for; its address is shown. */
-async function servePage(
-  serve: TrainOptions["serve"],
-  folder: string,
-  view: TrainView,
-  { assets }: Context,
-): Promise<PageServer | undefined> {
-  if (serve === undefined) return undefined;
-  const { PageServer, DEFAULT_HOST } = await import("../view/server.ts");
-  const { port, host = DEFAULT_HOST } = serve;
-  const page = await PageServer.start({
-    folder,
-    page: assets.page,
-    host,
-    port,
-    note: (text) => view.note(text),
-  });
-  view.note(`Follow the run at ${page.url}`);
-  return page;
-}
-
-/** Leaves a report of the run in its folder. That it cannot be written is no failure of the run. */
-async function leaveReport(folder: string, view: TrainView, { assets }: Context): Promise<void> {
-  if (!view.started) return;
-  try {
-    const { REPORT_FILE, writeReport } = await import("../view/report.ts");
-    await writeReport([folder], join(folder, REPORT_FILE), assets.page);
-  } catch (error) {
-    view.note(`No report was left: ${messageOf(error)}`);
-  }
-}
-
-/** Trains in a worker; signals are passed on to it. */
-async function runWorker(request: TrainRequest, view: TrainView, context: Context): Promise<number> {
-  const signals = watchSignals(new StopFlag(request.stop), view);
-  const worker = context.startWorker();
-  try {
-    return await follow(worker, request, view);
-  } finally {
-    signals.close();
-    worker.terminate();
-  }
-}
-
-/** Starts the worker and shows its events until the run ends. */
-function follow(worker: Worker, request: TrainRequest, view: TrainView): Promise<number> {
-  return new Promise((done, fail) => {
-    worker.onmessage = (message: MessageEvent<TrainEvent>) => {
-      const event = message.data;
-      if (event.kind === "failed") {
-        fail(revive(event.error));
-        return;
-      }
-      view.show(event);
-      if (event.kind !== "end") return;
-      view.close();
-      out.line(view.summary(event));
-      done(event.interrupted ? 130 : 0);
-    };
-    worker.onerror = (event) => {
-      event.preventDefault();
-      fail(new InternalError(`The training worker failed: ${event.message}`));
-    };
-    worker.postMessage(request);
-  });
-}
-
-/** The error that the worker threw, as its class. */
-function revive(thrown: ThrownError): Error {
-  switch (thrown.name) {
-    case "UserError":
-      return new UserError(thrown.message);
-    case "RunError":
-      return new RunError(thrown.message);
-    default: {
-      const error = new InternalError(thrown.message.replace(/^internal: /, ""));
-      if (thrown.stack) error.stack = thrown.stack;
-      return error;
-    }
-  }
-}
-
-/** First SIGINT or SIGTERM: finish the step and write a checkpoint. Second: leave at once. SIGHUP: go on without a terminal. */
-function watchSignals(stop: StopFlag, view: TrainView): { close(): void } {
-  const end = () => {
-    if (stop.isSet()) Deno.exit(130);
-    stop.set();
-    view.note("Stopping after this step with a checkpoint; press Ctrl-C again to leave at once");
-  };
-  const hangUp = () => {};
-  const handlers: [Deno.Signal, () => void][] = [["SIGINT", end], ["SIGTERM", end], ["SIGHUP", hangUp]];
-  for (const [signal, handler] of handlers) Deno.addSignalListener(signal, handler);
-  return {
-    close() {
-      for (const [signal, handler] of handlers) Deno.removeSignalListener(signal, handler);
-    },
   };
 }

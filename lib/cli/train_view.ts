@@ -3,6 +3,7 @@
 // drawing. May import progress.ts, lib/base and event types.
 
 import type { TrainEvent } from "../run/events.ts";
+import { printable } from "../base/printable.ts";
 import { formatBytes, formatCount } from "../base/units.ts";
 import { formatBar, formatDuration, StatusLine } from "./progress.ts";
 
@@ -108,11 +109,6 @@ export class TrainView {
   get #plainEvery(): number {
     return Math.max(1, Math.ceil(this.#steps / 100));
   }
-}
-
-/** Text that does nothing to a terminal: control characters but line feed and tab show as a middle dot. */
-function printable(text: string): string {
-  return text.replaceAll(/[^\P{Cc}\n\t]/gu, "\u00b7");
 }
 
 /** `text` as a shell takes it as one word: quoted only where it must be. */

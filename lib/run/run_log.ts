@@ -115,12 +115,21 @@ export class RunLog implements Disposable {
   }
 }
 
-/** Writes a small file so that under its name it is always whole. */
-function writeWhole(path: string, text: string): void {
+/** Writes a small file so that under its name it is always whole. RunError when the disk fails. */
+export function writeWhole(path: string, text: string): void {
   try {
     Deno.writeTextFileSync(`${path}.tmp`, text);
     Deno.renameSync(`${path}.tmp`, path);
   } catch (error) {
+    removeLeftover(`${path}.tmp`);
     throw new RunError(`Cannot write ${path}: ${messageOf(error)}; make room or make the folder writable`);
+  }
+}
+
+function removeLeftover(path: string): void {
+  try {
+    Deno.removeSync(path);
+  } catch {
+    // It was never there.
   }
 }

@@ -1,81 +1,70 @@
-// The curves that charts of runs draw, as points: over steps, tokens or time, raw or smoothed. The same for the page and
-// for figures in files. Chooses no colour and draws nothing; a record without the number a curve needs is no point of it.
-// May import lib/optim/schedule.ts, smooth.ts and the page's model.
+// The loss curves of a run for comparing: which points there are, the loss at any step, token count or second between
+// them, and when a target was first passed. Between two points a curve is a straight line; beyond its ends there is none.
+// May import its neighbours only.
 
-import { momentumAt, rateAt } from "../optim/schedule.ts";
-import type { Numbers, RunTable, RunView } from "./page_model.ts";
+import type { RunData } from "./run_data.ts";
 import { smooth } from "./smooth.ts";
 
-/** What a curve is drawn over. */
-export type Axis = "step" | "tokens" | "time";
+/** What losses can be laid along. */
+export type Axis = "steps" | "tokens" | "seconds";
 
-/** Points of one curve; `x` ascends, both are finite. */
-export interface Curve {
-  readonly x: readonly number[];
-  readonly y: readonly number[];
+/** Which loss is compared: validation, or the training loss smoothed. */
+export type Measure = "validation" | "training";
+
+/** Points of a loss along all axes; where an axis is not known, its values are NaN. */
+export interface Curve extends Readonly<Record<Axis, Float64Array>> {
+  readonly loss: Float64Array;
 }
 
-/** Points that a schedule's curve is drawn with: more than it has corners by far. */
-const SCHEDULE_POINTS = 400;
+/** Half-life of the smoothing, as a share of the run's records: noise goes, the course of the schedule stays. */
+const HALF_LIFE_SHARE = 1 / 50;
 
-/** A column of a run. */
-export function columnCurve(run: RunView, axis: Axis, column: Numbers): Curve {
-  return points(axisOf(run, axis, run.table), column);
+/** The half-life in records that training losses of a run of `records` are smoothed with. */
+export function halfLifeOf(records: number): number {
+  return Math.max(1, records * HALF_LIFE_SHARE);
 }
 
-/** The smoothed training loss: the weight of a step halves every `halfLife` steps. */
-export function smoothedLoss(run: RunView, axis: Axis, halfLife: number): Curve {
-  const { means, table } = run;
-  // Between the points of a long run lie others that count as well: their means do, when all are not there.
-  const { trainLoss, every, of } = means
-    ? { trainLoss: means.trainLoss, every: means.every, of: means }
-    : { trainLoss: table.trainLoss, every: 1, of: table };
-  const numbers = trainLoss.map((value) => value ?? NaN);
-  return points(axisOf(run, axis, of), [...smooth(numbers, halfLife / every)]);
-}
-
-/** Rate and momentum of a run from its first step to its last; undefined where its schedule is not known. */
-export function scheduleCurves(run: RunView, axis: Axis): { rate: Curve; momentum: Curve } | undefined {
-  const { schedule, tokensPerStep } = run;
-  if (schedule === null) return undefined;
-  const every = Math.max(1, schedule.steps / SCHEDULE_POINTS);
-  const count = Math.ceil(schedule.steps / every);
-  const steps = Array.from({ length: count }, (_, i) => 1 + Math.round(i * every)).filter((step) =>
-    step < schedule.steps
-  );
-  steps.push(schedule.steps);
-  const x = axis === "tokens" ? steps.map((step) => step * (tokensPerStep ?? NaN)) : steps;
+/** The curve of a run: only points that have the loss. */
+export function curveOf(run: RunData, measure: Measure): Curve {
+  const { step, tokens, seconds, trainLoss, valLoss } = run.columns;
+  const loss = measure === "validation" ? valLoss : smooth(trainLoss, halfLifeOf(trainLoss.length));
+  const has = (_: number, i: number) => Number.isFinite(loss[i]);
   return {
-    rate: points(x, steps.map((step) => rateAt(schedule, step - 1))),
-    momentum: points(x, steps.map((step) => momentumAt(schedule, step - 1))),
+    steps: step.filter(has),
+    tokens: tokens.filter(has),
+    seconds: seconds.filter(has),
+    loss: loss.filter(has),
   };
 }
 
-/** Where the records of a table lie on an axis. */
-function axisOf(run: RunView, axis: Axis, table: Pick<RunTable, "step" | "seconds">): Numbers {
-  switch (axis) {
-    case "step":
-      return table.step;
-    case "time":
-      return table.seconds;
-    case "tokens":
-      return table.step.map((step) => run.tokensPerStep === null ? null : step * run.tokensPerStep);
-    default:
-      return axis satisfies never;
-  }
+/** The part of an axis that a curve covers; undefined where it has fewer than two points or the axis is not known. */
+export function rangeOf(curve: Curve, axis: Axis): readonly [number, number] | undefined {
+  const known = curve[axis].filter(Number.isFinite);
+  const [first, last] = [known[0], known.at(-1)];
+  return first === undefined || last === undefined || !(last > first) ? undefined : [first, last];
 }
 
-function points(x: Numbers, y: Numbers): Curve {
-  const curve: { x: number[]; y: number[] } = { x: [], y: [] };
-  x.forEach((at, i) => {
-    const value = y[i];
-    if (!isNumber(at) || !isNumber(value)) return;
-    curve.x.push(at);
-    curve.y.push(value);
-  });
-  return curve;
+/** The loss at `at` along an axis; NaN outside the curve. */
+export function lossAt(curve: Curve, axis: Axis, at: number): number {
+  const x = curve[axis];
+  const right = x.findIndex((value) => value >= at);
+  if (right < 0) return NaN;
+  const [x1 = NaN, y1 = NaN] = [x[right], curve.loss[right]];
+  if (x1 === at) return y1;
+  const [x0 = NaN, y0 = NaN] = [x[right - 1], curve.loss[right - 1]];
+  return y0 + (y1 - y0) * (at - x0) / (x1 - x0);
 }
 
-function isNumber(value: number | null | undefined): value is number {
-  return typeof value === "number" && Number.isFinite(value);
+/** Where a curve is first below a target. */
+export interface Reached {
+  readonly step: number;
+  readonly tokens: number;
+  readonly seconds: number;
+}
+
+/** The first point below `target`; undefined: there is none. */
+export function firstBelow(curve: Curve, target: number): Reached | undefined {
+  const i = curve.loss.findIndex((loss) => loss < target);
+  if (i < 0) return undefined;
+  return { step: curve.steps[i] ?? NaN, tokens: curve.tokens[i] ?? NaN, seconds: curve.seconds[i] ?? NaN };
 }

@@ -1,9 +1,8 @@
 // A report of runs as one file that needs nothing else: the page with the runs in it, or a figure of their losses. Reads
-// runs, writes the one file under its final name only when it is whole. May import lib/base and its neighbours.
+// runs, writes the one file under its final name only when it is whole. May import lib/base, lib/run and its neighbours.
 
-import { basename, dirname, join } from "@std/path";
-import { messageOf, RunError } from "../base/errors.ts";
 import { VERSION } from "../base/version.ts";
+import { writeWhole } from "../run/run_log.ts";
 import { buildPage } from "./html.ts";
 import { viewRun } from "./page_data.ts";
 import type { RunView } from "./page_model.ts";
@@ -37,21 +36,4 @@ function readViews(paths: readonly string[]): RunView[] {
     names.set(view.name, count);
     return count === 1 ? view : { ...view, name: `${view.name} (${count})` };
   });
-}
-
-function writeWhole(path: string, text: string): void {
-  const unfinished = join(dirname(path), `.${basename(path)}.tmp`);
-  try {
-    Deno.writeTextFileSync(unfinished, text);
-    Deno.renameSync(unfinished, path);
-  } catch (error) {
-    try {
-      Deno.removeSync(unfinished);
-    } catch {
-      // It was never there, or the folder is gone.
-    }
-    throw new RunError(
-      `Cannot write ${path}: ${messageOf(error)}; make room or choose another place with -o`,
-    );
-  }
 }

@@ -44,6 +44,13 @@ export function readRun(path: string): RunData {
   return source.data();
 }
 
+/** Whether there is a run at `path`. UserError where that cannot be told. */
+export function holdsRunData(path: string): boolean {
+  const source = openSource(path);
+  source.read(true);
+  return source.isRun;
+}
+
 /** A run that is read on as it grows. */
 export class RunFollower {
   readonly #source: Source;

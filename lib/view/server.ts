@@ -36,7 +36,7 @@ export interface ServerOptions {
 }
 
 /** A server under way. */
-export class PageServer {
+export class PageServer implements AsyncDisposable {
   readonly #options: ServerOptions;
   readonly #page: Page;
   readonly #access: Access;
@@ -64,7 +64,7 @@ export class PageServer {
   }
 
   /** Sends the run's last news and stops serving. */
-  async close(): Promise<void> {
+  async [Symbol.asyncDispose](): Promise<void> {
     this.#feed.end();
     this.#feed.close();
     const late = setTimeout(() => this.#abort.abort(), CLOSING_MS);

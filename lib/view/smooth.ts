@@ -3,21 +3,32 @@
 // Imports nothing.
 
 /**
- * The weighted mean of each value and those before it, the weight of a value `age` points back being
- * 2^(-age / halfLife), normalised by the sum of the weights (so the beginning is not drawn towards zero). NaN values are
- * passed over: NaN in the result at their own place, without effect on the others. `halfLife` in points, above 0.
+ * The weighted mean of the values so far, the weight of a value `age` values back being 2^(-age / halfLife), normalised
+ * by the sum of the weights (so the beginning is not drawn towards zero). `halfLife` in values, above 0.
  */
-export function smooth(y: ArrayLike<number>, halfLife: number): Float64Array {
-  if (!(halfLife > 0)) throw new RangeError(`Expected a half-life above 0, got ${halfLife}`);
-  const decay = 2 ** (-1 / halfLife);
-  let [sum, weight] = [0, 0];
-  return Float64Array.from({ length: y.length }, (_, i) => {
-    const value = y[i] ?? NaN;
-    sum *= decay;
-    weight *= decay;
+export class RunningMean {
+  readonly #decay: number;
+  #sum = 0;
+  #weight = 0;
+
+  constructor(halfLife: number) {
+    if (!(halfLife > 0)) throw new RangeError(`Expected a half-life above 0, got ${halfLife}`);
+    this.#decay = 2 ** (-1 / halfLife);
+  }
+
+  /** Takes a value; returns the mean. A NaN is passed over: NaN is returned for it, and it has no effect on the others. */
+  add(value: number): number {
+    this.#sum *= this.#decay;
+    this.#weight *= this.#decay;
     if (Number.isNaN(value)) return NaN;
-    sum += value;
-    weight += 1;
-    return sum / weight;
-  });
+    this.#sum += value;
+    this.#weight += 1;
+    return this.#sum / this.#weight;
+  }
+}
+
+/** The RunningMean at each value. */
+export function smooth(y: ArrayLike<number>, halfLife: number): Float64Array {
+  const mean = new RunningMean(halfLife);
+  return Float64Array.from({ length: y.length }, (_, i) => mean.add(y[i] ?? NaN));
 }

@@ -2,7 +2,7 @@
 // elsewhere. Draws the same curves as the page, in the colours of its light scheme. Writes no file. May import its
 // neighbours.
 
-import { columnCurve, type Curve, smoothedLoss } from "./curves.ts";
+import { columnCurve, type Curve, smoothedLoss } from "./page_curves.ts";
 import type { RunView } from "./page_model.ts";
 import { formatTick, linearTicks } from "./ticks.ts";
 

@@ -7,7 +7,7 @@ import { resolveConfig } from "../../lib/config/load.ts";
 import { momentumAt, rateAt } from "../../lib/optim/schedule.ts";
 import { reportPlan } from "../../lib/plan/report.ts";
 import { planTraining } from "../../lib/run/trainer.ts";
-import { columnCurve, scheduleCurves, smoothedLoss } from "../../lib/view/curves.ts";
+import { columnCurve, scheduleCurves, smoothedLoss } from "../../lib/view/page_curves.ts";
 import { viewRun } from "../../lib/view/page_data.ts";
 import type { Numbers, RunView } from "../../lib/view/page_model.ts";
 import { readRun } from "../../lib/view/run_data.ts";

@@ -4,6 +4,7 @@
 import { assert, assertEquals, assertLess, assertMatch, assertStringIncludes } from "@std/assert";
 import { join, toFileUrl } from "@std/path";
 import type { Browser, Page } from "playwright-core";
+import { printableLine } from "../../lib/base/printable.ts";
 import { writeReport } from "../../lib/view/report.ts";
 import { PageServer } from "../../lib/view/server.ts";
 import { ROOT } from "../cli/command.ts";
@@ -89,10 +90,7 @@ async function checkText(page: Page): Promise<void> {
   assertEquals(await page.locator("script").count(), 2, "its data and its code");
   assertEquals(await page.locator(".sample bdi").first().textContent(), SAMPLE);
   assertEquals(await page.locator("h1 bdi").textContent(), NAME.replace("\u0007", "\u00b7"));
-  assertEquals(
-    await page.title(),
-    `${NAME.replace("\u0007", "\u00b7").replace("\u202e", "")} \u2013 nanogpt`,
-  );
+  assertEquals(await page.title(), `${printableLine(NAME)} \u2013 nanogpt`);
   assertStringIncludes(await page.locator(".config").innerText(), DATA);
   assertStringIncludes(await page.locator("figure").nth(3).locator(".legend").innerText(), PHASE);
 }
@@ -150,23 +148,19 @@ browserTest(
       const run = join(folder, "long");
       makeRun(run, { records: 100_000 });
       const options = { folder: run, page: PAGE, host: "127.0.0.1", port: 0, note: console.log };
-      const server = await PageServer.start(options);
-      try {
-        await inBrowser(async (browser) => {
-          const { page, complaints } = await openPage(browser, 1600);
-          const started = performance.now();
-          await page.goto(server.url);
-          await page.locator(".uplot").first().waitFor();
-          const took = performance.now() - started;
-          console.log(`First chart of 100,000 steps after ${took.toFixed(0)} ms`);
-          // A second on an idle machine, of which half is the reading of the file: ten where others work too.
-          assertLess(took, 10_000);
-          assertEquals(await page.locator(".facts .figure").first().textContent(), "100000");
-          assertEquals(complaints, []);
-        });
-      } finally {
-        await server.close();
-      }
+      await using server = await PageServer.start(options);
+      await inBrowser(async (browser) => {
+        const { page, complaints } = await openPage(browser, 1600);
+        const started = performance.now();
+        await page.goto(server.url);
+        await page.locator(".uplot").first().waitFor();
+        const took = performance.now() - started;
+        console.log(`First chart of 100,000 steps after ${took.toFixed(0)} ms`);
+        // A second on an idle machine, of which half is the reading of the file: ten where others work too.
+        assertLess(took, 10_000);
+        assertEquals(await page.locator(".facts .figure").first().textContent(), "100000");
+        assertEquals(complaints, []);
+      });
     }),
 );
 
@@ -175,28 +169,24 @@ browserTest("Ten tabs follow a run at once, each as it is looked at", () =>
     const run = join(folder, "run");
     makeRun(run, { records: 50 });
     const options = { folder: run, page: PAGE, host: "127.0.0.1", port: 0, note: console.log };
-    const server = await PageServer.start(options);
-    try {
-      await inBrowser(async (browser) => {
-        const context = await browser.newContext({ viewport: { width: 400, height: 300 } });
-        const tabs: Page[] = [];
-        for (let i = 0; i < 10; i++) {
-          const tab = await context.newPage();
-          await tab.goto(server.url);
-          await tab.locator(".uplot").first().waitFor();
-          await hide(tab, true);
-          tabs.push(tab);
-        }
-        makeRun(run, { records: 60 });
-        for (const tab of tabs) {
-          await hide(tab, false);
-          await until(tab, `document.querySelector(".facts .figure").textContent === "60"`);
-          await hide(tab, true);
-        }
-      });
-    } finally {
-      await server.close();
-    }
+    await using server = await PageServer.start(options);
+    await inBrowser(async (browser) => {
+      const context = await browser.newContext({ viewport: { width: 400, height: 300 } });
+      const tabs: Page[] = [];
+      for (let i = 0; i < 10; i++) {
+        const tab = await context.newPage();
+        await tab.goto(server.url);
+        await tab.locator(".uplot").first().waitFor();
+        await hide(tab, true);
+        tabs.push(tab);
+      }
+      makeRun(run, { records: 60 });
+      for (const tab of tabs) {
+        await hide(tab, false);
+        await until(tab, `document.querySelector(".facts .figure").textContent === "60"`);
+        await hide(tab, true);
+      }
+    });
   }));
 
 /** A browser without a screen shows all its tabs: one is told that it is in the background, as others are on a screen. */

@@ -39,12 +39,14 @@ function serving(
     makeRun(join(folder, "run"), { records: 5, steps: 50 });
     const notes: string[] = [];
     const note = (text: string) => void notes.push(text);
-    const server = await PageServer.start({ folder: join(folder, "run"), page: PAGE, host, port: 0, note });
-    try {
-      await body(server, folder);
-    } finally {
-      await server.close();
-    }
+    await using server = await PageServer.start({
+      folder: join(folder, "run"),
+      page: PAGE,
+      host,
+      port: 0,
+      note,
+    });
+    await body(server, folder);
     assertEquals(notes, []);
   });
 }
@@ -352,7 +354,7 @@ Deno.test("A port that is taken: an error where it was asked for, else the next 
       await PageServer.start({ ...options, port: undefined }),
     ];
     assert(Number(new URL(two.url).port) > Number(new URL(one.url).port));
-    await Promise.all([one.close(), two.close()]);
+    await Promise.all([one[Symbol.asyncDispose](), two[Symbol.asyncDispose]()]);
     await assertRejects(
       () => PageServer.start({ ...options, port: 0, host: "192.0.2.1" }),
       UserError,

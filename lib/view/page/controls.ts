@@ -1,7 +1,7 @@
 // What a reader can set: the axis, smoothing, logarithmic scales, which runs are shown and whose details. Keeps the
 // settings and says when one has changed; draws no chart and fetches no run. Browser code; may import dom.ts and types.
 
-import type { Axis } from "../curves.ts";
+import type { Axis } from "../page_curves.ts";
 import type { Zoom } from "./chart.ts";
 import { element, foreign, Part } from "./dom.ts";
 

@@ -1,14 +1,15 @@
 // The page as a whole: its parts in their places, and what each chart draws of the runs. Keeps the runs and the reader's
 // choices; gets runs from main.ts and asks it for others. The same for the live page and for the report. Browser code;
-// may import its neighbours, curves.ts and lib/base.
+// may import its neighbours, page_curves.ts and lib/base.
 
-import { type Axis, columnCurve, type Curve, scheduleCurves, smoothedLoss } from "../curves.ts";
+import { type Axis, columnCurve, type Curve, scheduleCurves, smoothedLoss } from "../page_curves.ts";
+import { printableLine } from "../../base/printable.ts";
 import type { Numbers, RunMore, RunTable, RunView } from "../page_model.ts";
 import { formatTick } from "../ticks.ts";
 import { Chart, type ChartOptions, type Drawing, type Line, type LineStyle } from "./chart.ts";
 import { Controls } from "./controls.ts";
 import { Details } from "./details.ts";
-import { element, foreign, printable } from "./dom.ts";
+import { element, foreign, visible } from "./dom.ts";
 import { Runs, type ShownRun } from "./runs.ts";
 
 const AXIS_LABELS: Readonly<Record<Axis, string>> = {
@@ -133,12 +134,10 @@ export class Dashboard {
   }
 
   #setName(name: string): void {
-    if (this.#name.textContent === printable(name)) return;
+    if (this.#name.textContent === visible(name)) return;
     this.#name.replaceChildren(foreign(name));
     // A title has no element to keep the direction of writing in.
-    document.title = `${
-      printable(name).replaceAll(/[\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, "")
-    } \u2013 nanogpt`;
+    document.title = `${printableLine(name)} \u2013 nanogpt`;
   }
 
   #toggle(name: string, on: boolean): void {

@@ -3,7 +3,7 @@
 
 import { formatBytes, formatCount, formatDuration } from "../../base/units.ts";
 import type { RunView } from "../page_model.ts";
-import { type Child, element, foreign, Part, printable, section } from "./dom.ts";
+import { type Child, element, foreign, Part, section, visible } from "./dom.ts";
 import { lastNumber } from "./runs.ts";
 
 /** Everything about a run that is no chart. */
@@ -188,7 +188,7 @@ function logText(log: string): Child[] {
     role: "region",
     "aria-label": "End of log.txt",
   });
-  lines.append(printable(log));
+  lines.append(visible(log));
   requestAnimationFrame(() => lines.scrollTop = lines.scrollHeight);
   return [lines];
 }

@@ -24,11 +24,11 @@ export function element<K extends keyof HTMLElementTagNameMap>(
 
 /** Foreign text among other text: what it does to the direction of writing ends where it ends. */
 export function foreign(text: string): HTMLElement {
-  return element("bdi", {}, printable(text));
+  return element("bdi", {}, visible(text));
 }
 
-/** Text whose control characters, but line feed and tab, show as a middle dot. */
-export function printable(text: string): string {
+/** Text whose control characters, but line feed and tab, show as a middle dot. What sets the direction of writing stays. */
+export function visible(text: string): string {
   return text.replaceAll(/[^\P{Cc}\n\t]/gu, "\u00b7");
 }
 
