@@ -68,6 +68,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "lib/plan": ["lib/graph"],
   "lib/run": ["lib/config", "lib/graph", "lib/model", "lib/optim", "lib/plan", "ffi", "data"],
   "lib/view": ["lib/config", "lib/graph", "lib/model", "lib/optim", "lib/plan", "lib/run", "data", "lib/std"],
+  "lib/view/page": ["lib/view", "lib/optim"],
   "lib/cli": [
     "lib/config",
     "lib/graph",
@@ -108,6 +109,8 @@ Deno.test("packages that one place knows", () => {
     [/commander/, "lib/cli/program.ts"],
     [/^zod/, "lib/config/schema.ts"],
     [/^gpt-tokenizer/, "data/tokenizer.ts"],
+    [/^uplot/, "lib/view/page/chart.ts"],
+    [/^playwright-core/, "tests/view/"],
     [/^@stdlib\/stats/, "lib/view/statistics.ts"],
   ];
   const wrong = typescript.flatMap((source) =>

@@ -1,5 +1,6 @@
-// nanogpt report: one HTML file about one or more runs, or an SVG figure of their losses. Reads the runs, trains nothing
-// and changes nothing in their folders. May import lib/base, lib/view, context, options, output.
+// nanogpt report: one HTML file about one or more runs, or an SVG figure of their losses. Says where the file is. Reads the
+// runs only: trains nothing, opens no device and changes nothing in their folders. May import lib/view, context, options
+// and output.
 
 import { writeFigure, writeReport } from "../view/report.ts";
 import type { Context } from "./context.ts";

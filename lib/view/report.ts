@@ -1,5 +1,6 @@
 // A report of runs as one file that needs nothing else: the page with the runs in it, or a figure of their losses. Reads
-// runs, writes the one file under its final name only when it is whole. May import lib/base, lib/run and its neighbours.
+// runs and writes that one file, under its name only when it is whole; changes nothing in the runs. May import lib/base,
+// lib/run and its neighbours.
 
 import { VERSION } from "../base/version.ts";
 import { writeWhole } from "../run/run_log.ts";

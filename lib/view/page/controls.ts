@@ -1,5 +1,6 @@
 // What a reader can set: the axis, smoothing, logarithmic scales, which runs are shown and whose details. Keeps the
-// settings and says when one has changed; draws no chart and fetches no run. Browser code; may import dom.ts and types.
+// settings and says when one has changed; draws no chart and fetches no run. Browser code; may import dom.ts, and types
+// of its neighbours.
 
 import type { Axis } from "../page_curves.ts";
 import type { Zoom } from "./chart.ts";

@@ -1,5 +1,6 @@
 // The parts of the page beside the charts: figures at the head, memory, samples, configuration, the end of the log.
-// Says what the runs say, in text only. Browser code; may import the page's model, dom.ts and lib/base.
+// Says what the runs say, in text only: nothing of them becomes markup. Fetches nothing. Browser code; may import the
+// page's model, its neighbours and lib/base.
 
 import { formatBytes, formatCount, formatDuration } from "../../base/units.ts";
 import type { RunView } from "../page_model.ts";

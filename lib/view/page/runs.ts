@@ -1,5 +1,6 @@
-// The runs that a page knows, each with its colour; adds what a run under way sends. Fetches nothing and draws nothing.
-// Browser code; may import the page's model.
+// The runs that a page knows, each with its colour, which it keeps for as long as it is shown; adds to them what a run
+// under way sends. Fetches nothing, draws nothing and judges no number. Browser code; may import types of the page's
+// model.
 
 import type { Numbers, RunMore, RunTable, RunView } from "../page_model.ts";
 
