@@ -30,9 +30,9 @@ export function lossFigure(runs: readonly RunView[]): string {
     `<title>${xmlText(`Loss of ${runs.map(({ name }) => name).join(", ")}`)}</title>`,
     `<rect width="${WIDTH}" height="${height}" fill="#ffffff"/>`,
     ...axes(frame),
-    `<clipPath id="box"><rect x="${BOX.left}" y="${BOX.top}" width="${BOX.right - BOX.left}" height="${
-      BOX.bottom - BOX.top
-    }"/></clipPath>`,
+    // A little wider than the box: a circle at the last step is whole.
+    `<clipPath id="box"><rect x="${BOX.left}" y="${BOX.top}" width="${WIDTH - BOX.left}" ` +
+    `height="${BOX.bottom - BOX.top}"/></clipPath>`,
     `<g clip-path="url(#box)">`,
     ...parts.flatMap(({ lines }) => lines.map((line) => drawn(line, frame))),
     `</g>`,

@@ -65,6 +65,8 @@ interface StartOptions {
   readonly cwd?: string;
   /** Another copy of main.ts. */
   readonly main?: string;
+  /** After how long it is killed, if not as most commands. */
+  readonly limitMs?: number;
 }
 
 /** Arguments of Deno that start nanogpt. */
@@ -76,6 +78,7 @@ export function denoArgs(args: readonly string[], main: string = join(ROOT, "mai
 export class Started {
   readonly #child: Deno.ChildProcess;
   readonly #timer: ReturnType<typeof setTimeout>;
+  readonly #limitMs: number;
   readonly #out: Gathered;
   readonly #err: Gathered;
   #late = false;
@@ -89,10 +92,11 @@ export class Started {
       stdout: "piped",
       stderr: "piped",
     }).spawn();
+    this.#limitMs = options.limitMs ?? LIMIT_MS;
     this.#timer = setTimeout(() => {
       this.#late = true;
       this.#child.kill("SIGKILL");
-    }, LIMIT_MS);
+    }, this.#limitMs);
     this.#out = new Gathered(this.#child.stdout);
     this.#err = new Gathered(this.#child.stderr);
   }
@@ -119,7 +123,7 @@ export class Started {
     clearTimeout(this.#timer);
     await Promise.all([this.#out.done, this.#err.done]);
     const [stdout, stderr] = [this.#out.text, this.#err.text];
-    assert(!this.#late, `The command took more than ${LIMIT_MS} ms:\n${stdout}\n${stderr}`);
+    assert(!this.#late, `The command took more than ${this.#limitMs} ms:\n${stdout}\n${stderr}`);
     return { code, stdout, stderr };
   }
 }

@@ -18,6 +18,9 @@ const VALUES = {
   "run.sampleEvery": 20,
 };
 
+/** The run lasts as long as the test needs it. */
+const LIMIT = { limitMs: 300_000 };
+
 function freePort(): number {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   return listener.addr.port;
@@ -59,10 +62,20 @@ async function checkFigures(page: Page, out: string): Promise<void> {
   assertEquals(valLoss, Number(records[valStep - 1]?.["valLoss"]).toFixed(4));
 }
 
+/** Ends a run in whatever state it is. */
+async function kill(run: Started): Promise<void> {
+  try {
+    run.signal("SIGKILL");
+  } catch {
+    // It has ended already.
+  }
+  await run.end();
+}
+
 /** Every control is reached by the Tab key, and a chart's cursor and zoom answer to keys. */
 async function checkKeyboard(page: Page): Promise<void> {
   const reached = new Set<string>();
-  for (let i = 0; i < 60; i++) {
+  for (let i = 0; i < 32; i++) {
     await page.keyboard.press("Tab");
     reached.add(
       await page.evaluate<string>("document.activeElement.className || document.activeElement.type"),
@@ -95,7 +108,7 @@ browserTest(
         makeRun(join(folder, "earlier"), { records: 300 });
         const port = freePort();
         const serve = ["--serve", String(port)];
-        let run = new Started([...trainArgs(folder, VALUES), "--out", out, ...serve]);
+        let run = new Started([...trainArgs(folder, VALUES), "--out", out, ...serve], LIMIT);
         const url = `http://127.0.0.1:${port}/`;
         assertMatch(await run.shown("Follow the run at"), new RegExp(`Follow the run at ${url}\n`));
         const { page, complaints, requests } = await openPage(browser, 1600);
@@ -137,15 +150,14 @@ browserTest(
           assertEquals((await run.end()).code, 130);
           await t.step("it says that the run has ended", () => standing(page, "Ended"));
           const ended = await stepOf(page);
-          run = new Started(["train", "--resume", out, ...serve]);
+          run = new Started(["train", "--resume", out, ...serve], LIMIT);
           await t.step("it goes on with the resumed run, without a reload", async () => {
             await beyond(page, ended);
             await standing(page, "Training");
             await checkFigures(page, out);
           });
         } finally {
-          run.signal("SIGINT");
-          await run.end();
+          await kill(run);
         }
         const report = Deno.readTextFileSync(join(out, "report.html"));
         assert(report.startsWith("<!doctype html>"), "the run leaves a report");

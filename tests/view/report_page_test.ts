@@ -1,11 +1,12 @@
 // The report in a real browser, opened from disk: it shows what the runs hold, asks for nothing, keeps hostile text as
 // text, prints, and reads well narrow and wide, light and dark; and how soon a page of 100,000 steps shows its chart.
 
+import process from "node:process";
 import { assert, assertEquals, assertLess, assertMatch, assertStringIncludes } from "@std/assert";
 import { join, toFileUrl } from "@std/path";
 import type { Browser, Page } from "playwright-core";
 import { printableLine } from "../../lib/base/printable.ts";
-import { writeReport } from "../../lib/view/report.ts";
+import { writeFigure, writeReport } from "../../lib/view/report.ts";
 import { PageServer } from "../../lib/view/server.ts";
 import { ROOT } from "../cli/command.ts";
 import {
@@ -35,6 +36,8 @@ async function inFolder(body: (folder: string) => Promise<void>): Promise<void> 
 const SAMPLE =
   "</script><script>window.broken = 1</script><img src=x onerror='window.broken = 2'>\u2028\u2029 \u202egnp.exe";
 const NAME = "<img src=x onerror=window.broken=3> &amp; \u202e\u0007\"'";
+/** XML has no place for the control character. */
+const FIGURE_NAME = NAME.replace("\u0007", "\ufffd");
 const PHASE = "<i>update</i>";
 const DATA = "<b>x</b>/*.bin";
 
@@ -79,6 +82,15 @@ browserTest(
           assertEquals(requests.filter((request) => request !== NO_REQUEST), [address]);
           assertEquals(complaints, []);
         });
+        await t.step("the figure of the same runs is well-formed, its text is text", async () => {
+          const figure = join(folder, "figure.svg");
+          writeFigure([join(folder, NAME), join(folder, "another")], figure);
+          const { page, complaints } = await openPage(browser, 800);
+          await page.goto(toFileUrl(figure).href);
+          assertEquals(await page.locator("svg > title").textContent(), `Loss of ${FIGURE_NAME}, another`);
+          assertEquals(await page.locator("parsererror, script, img").count(), 0);
+          assertEquals(complaints, []);
+        });
         await t.step("on paper: light, nothing cut off, as wide as the paper", () => checkPaper(page));
       });
     }),
@@ -115,17 +127,18 @@ async function checkPaper(page: Page): Promise<void> {
   assertEquals(new TextDecoder().decode(pdf.subarray(0, 5)), "%PDF-");
 }
 
-browserTest("The page reads well at 360 and 1,600 pixels, light and dark", (t) =>
-  inFolder(async (folder) => {
-    const address = toFileUrl(await makeReport(folder)).href;
-    await inBrowser(async (browser) => {
-      for (
-        const [width, scheme] of [[360, "light"], [1600, "dark"], [360, "dark"], [1600, "light"]] as const
-      ) {
-        await t.step(`${width} pixels, ${scheme}`, () => checkLooks(browser, address, width, scheme));
-      }
-    });
-  }));
+browserTest(
+  "The page reads well at 360 pixels, dark, and at 1,600 pixels, light",
+  (t) =>
+    inFolder(async (folder) => {
+      const address = toFileUrl(await makeReport(folder)).href;
+      await inBrowser(async (browser) => {
+        for (const [width, scheme] of [[360, "dark"], [1600, "light"]] as const) {
+          await t.step(`${width} pixels, ${scheme}`, () => checkLooks(browser, address, width, scheme));
+        }
+      });
+    }),
+);
 
 async function checkLooks(
   browser: Browser,
@@ -142,7 +155,7 @@ async function checkLooks(
 }
 
 browserTest(
-  "100,000 steps: the page shows its chart within seconds, with the highest loss in it",
+  "100,000 steps: the page shows its chart, with little work for the process that serves it",
   () =>
     inFolder(async (folder) => {
       const run = join(folder, "long");
@@ -151,13 +164,16 @@ browserTest(
       await using server = await PageServer.start(options);
       await inBrowser(async (browser) => {
         const { page, complaints } = await openPage(browser, 1600);
-        const started = performance.now();
+        const [started, before] = [performance.now(), process.cpuUsage()];
         await page.goto(server.url);
         await page.locator(".uplot").first().waitFor();
         const took = performance.now() - started;
-        console.log(`First chart of 100,000 steps after ${took.toFixed(0)} ms`);
-        // A second on an idle machine, of which half is the reading of the file: ten where others work too.
-        assertLess(took, 10_000);
+        const { user, system } = process.cpuUsage(before);
+        console.log(
+          `First chart after ${took.toFixed(0)} ms, ${(user + system) / 1000} ms of this process's time`,
+        );
+        // Most of it reads and parses 20 MB, and much is this test's own; over three times what it takes.
+        assertLess(user + system, 3e6);
         assertEquals(await page.locator(".facts .figure").first().textContent(), "100000");
         assertEquals(complaints, []);
       });
