@@ -18,4 +18,8 @@ export interface Assets {
 export interface Environment {
   /** NANOGPT_ISA: forces one instruction set of the cpu device. */
   readonly isa: string | undefined;
+  /** HF_ENDPOINT: address of the Hugging Face hub, or of a mirror that answers as it does. */
+  readonly hfEndpoint: string | undefined;
+  /** HF_TOKEN: opens what the hub does not give to everybody. Secret: it goes to the endpoint and nowhere else. */
+  readonly hfToken: string | undefined;
 }

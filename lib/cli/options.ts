@@ -74,3 +74,16 @@ export interface TokenizeCommandOptions {
   readonly shardTokens: number | undefined;
   readonly valFraction: number | undefined;
 }
+
+/** nanogpt data hellaswag */
+export interface FetchCommandOptions {
+  /** --out. */
+  readonly folder: string | undefined;
+  readonly baseUrl: string | undefined;
+  readonly verify: boolean;
+}
+
+/** nanogpt data fineweb10B [SHARDS] */
+export interface FinewebOptions extends FetchCommandOptions {
+  readonly shards: number | undefined;
+}

@@ -183,6 +183,30 @@ function addData(program: Program, choose: (action: Action) => void): void {
     .description("what a shard holds")
     .argument("<file>", "shard")
     .action((file) => choose(async () => (await import("./data.ts")).dataInspect(file)));
+  fetchCommand(
+    data,
+    "fineweb10B",
+    "download the GPT-2 tokens of FineWeb10B: the validation shard, then training shards",
+  )
+    .argument("[shards]", "how many training shards, of 100 million tokens; 10 without", wholeFrom(1))
+    .action((shards, { out: folder, baseUrl, verify = false }) => {
+      const request = { shards, folder, baseUrl, verify };
+      choose(async (context) => (await import("./data_fetch.ts")).dataFineweb(request, context));
+    });
+  fetchCommand(data, "hellaswag", "download HellaSwag's validation questions")
+    .action(({ out: folder, baseUrl, verify = false }) => {
+      const request = { folder, baseUrl, verify };
+      choose(async () => (await import("./data_fetch.ts")).dataHellaswag(request));
+    });
+}
+
+/** A command that downloads files. */
+function fetchCommand(data: Program, name: string, about: string) {
+  return data.command(name)
+    .description(about)
+    .option("--out <dir>", "folder for the files")
+    .option("--base-url <url>", "a mirror: the address of a plain folder with the files")
+    .option("--verify", "read what is there already, not only its size");
 }
 
 /** --curve FILE needs the run to compare, a run needs --curve, and neither goes with --golden. */

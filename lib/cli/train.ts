@@ -26,8 +26,8 @@ import { TrainView } from "./train_view.ts";
 export async function train(options: TrainOptions, context: Context): Promise<number> {
   const { resolved, folder, isNew, resume } = settle(options);
   const stop = new SharedArrayBuffer(4);
-  const { assets, environment } = context;
-  const request: TrainRequest = { resolved, assets, environment, folder, resume, stop };
+  const { assets, environment: { isa } } = context;
+  const request: TrainRequest = { resolved, assets, environment: { isa }, folder, resume, stop };
   const view = new TrainView(folder, resolved.config.schedule.steps);
   const signals = watchSignals(new StopFlag(stop), view);
   const worker = context.startWorker();

@@ -11,7 +11,8 @@ import type { MetricsRecord } from "./metrics.ts";
 export interface TrainRequest {
   readonly resolved: ResolvedConfig;
   readonly assets: Assets;
-  readonly environment: Environment;
+  /** What a run needs of it: no secret goes to the worker. */
+  readonly environment: Pick<Environment, "isa">;
   /** Folder of the run. */
   readonly folder: string;
   /** A checkpoint to go on from, "auto" for the newest of the folder, undefined to start anew. */
