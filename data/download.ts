@@ -99,12 +99,13 @@ async function fetchMissing(
   const ended = new AbortController();
   const disk = new AbortController();
   const saving = saveRegularly(partial, ended.signal).catch((error) => disk.abort(error));
+  const either = AbortSignal.any([signal, disk.signal]);
   try {
     await mapInParallel(
       pieces,
       connections,
-      AbortSignal.any([signal, disk.signal]),
-      (piece, either) => fetchPiece(partial, remote, piece, { ...options, signal: either }),
+      either,
+      (piece, signal) => fetchPiece(partial, remote, piece, { ...options, signal }),
     );
   } finally {
     ended.abort();

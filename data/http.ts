@@ -221,6 +221,7 @@ export class Answer {
       }
     } finally {
       this.close();
+      reader.cancel().catch(() => undefined); // there is nothing more to say of it
     }
   }
 
@@ -245,18 +246,23 @@ class Silence {
 
   /** Waits for the network; its failures, and too long a silence, are TemporaryErrors. */
   async during<T>(wait: () => Promise<T>): Promise<T> {
-    const silent = () =>
-      this.#own.abort(
-        new TemporaryError(`${this.#host} sent nothing for ${this.#longestMs / 1000} s`),
-      );
+    const aborted = Promise.withResolvers<never>();
+    const abort = () => aborted.reject(this.signal.reason);
+    const silent = () => {
+      this.#own.abort(new TemporaryError(`${this.#host} sent nothing for ${this.#longestMs / 1000} s`));
+    };
+    this.signal.throwIfAborted();
     const timer = setTimeout(silent, this.#longestMs);
+    this.signal.addEventListener("abort", abort);
     try {
-      return await wait();
+      // A body under way does not always see the signal that fetch was given (Deno 2.9.6): it is watched here too.
+      return await Promise.race([wait(), aborted.promise]);
     } catch (error) {
       this.signal.throwIfAborted();
       throw new TemporaryError(`${this.#host}: ${withoutAddress(messageOf(error))}`);
     } finally {
       clearTimeout(timer);
+      this.signal.removeEventListener("abort", abort);
     }
   }
 
