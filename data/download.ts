@@ -117,8 +117,9 @@ async function fetchMissing(
 async function saveRegularly(partial: PartialFile, ended: AbortSignal): Promise<void> {
   while (!ended.aborted) {
     await sleep(SAVE_EVERY_MS, undefined, { signal: ended }).catch(() => undefined);
-    await partial.save();
+    if (!ended.aborted) await partial.save();
   }
+  await partial.save();
 }
 
 /** Fetches one piece, trying again from where it broke; a server that gives no parts starts over. */
