@@ -97,11 +97,19 @@ export function lockFolder(folder: string): Disposable {
   } catch (error) {
     throw new UserError(`Cannot write into the folder ${folder}: ${messageOf(error)}`);
   }
-  if (!file.tryLockSync(true)) {
+  if (isTaken(file)) {
     file.close();
     throw new UserError(
       `Another nanogpt downloads into ${folder} already: wait for it, or name another folder with --out`,
     );
   }
   return file;
+}
+
+function isTaken(file: Deno.FsFile): boolean {
+  try {
+    return !file.tryLockSync(true);
+  } catch {
+    return false; // a disk that knows no locks, as some networks' do: that is no reason not to download
+  }
 }

@@ -69,8 +69,10 @@ export class DownloadView {
     const arrived = this.#done.bytes + held;
     const rate = this.#rate.at(now, arrived);
     const left = rate > 0 ? ` ${formatDuration((this.#bytes - arrived) / rate)} left` : "";
-    const text = `${this.#begun.name} ${this.#done.files + 1}/${this.#files} ${formatBytes(arrived)} of ` +
-      `${formatBytes(this.#bytes)} ${formatQuantity(rate, "B/s")}${left}`;
+    // The name comes last: it is what a narrow terminal may cut.
+    const text =
+      `${this.#done.files + 1}/${this.#files} ${formatBytes(arrived)} of ${formatBytes(this.#bytes)} ` +
+      `${formatQuantity(rate, "B/s")}${left} ${this.#begun.name}`;
     if (this.#status.live) this.#status.draw(`${formatBar(arrived / this.#bytes, 20)} ${text}`);
     else this.note(text);
   }
