@@ -3,9 +3,9 @@
 
 import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { RunError, UserError } from "../../lib/base/errors.ts";
-import { PATIENCE, retryAfterMs, waitAfter } from "../../data/http.ts";
+import { Client, PATIENCE, retryAfterMs, TemporaryError, waitAfter } from "../../data/http.ts";
 import { hubDataset, plainFolder } from "../../data/hub.ts";
-import { get, someBytes } from "./download_helpers.ts";
+import { get, IMPATIENT, someBytes } from "./download_helpers.ts";
 import { FileServer, Hub } from "./file_server.ts";
 import { inFolder } from "./helpers.ts";
 
@@ -54,6 +54,24 @@ for (const status of [429, 503]) {
       assert(nextAt - refusedAt > 990, `asked again after ${nextAt - refusedAt} ms`); // timers may be early by some ms
     }));
 }
+
+Deno.test("Where one request is asked to wait, the others of the client wait too", async () => {
+  await using server = new FileServer({ "b.bin": BYTES }, {
+    instead: ({ name }) =>
+      name === "a.bin" ? new Response(null, { status: 429, headers: { "retry-after": "1" } }) : undefined,
+  });
+  const client = new Client(() => {}, undefined, IMPATIENT);
+  try {
+    const { signal } = new AbortController();
+    await assertRejects(() => client.open(new URL(`${server.url}/a.bin`), signal), TemporaryError);
+    const before = performance.now();
+    const answer = await client.open(new URL(`${server.url}/b.bin`), signal);
+    answer.close();
+    assert(performance.now() - before > 900); // most of the second, less what passed since the refusal
+  } finally {
+    client.close();
+  }
+});
 
 Deno.test("A server that asks to wait for longer than anybody would, and one that is always busy, end in words", () =>
   inFolder(async (folder) => {
