@@ -3,10 +3,10 @@
 // lib/base, lib/config, lib/run, its neighbours and @std/path.
 
 import { basename, dirname, resolve } from "@std/path";
-import { InternalError, RunError, UserError } from "../base/errors.ts";
+import { InternalError, reviveError, UserError } from "../base/errors.ts";
 import { type ConfigRequest, resolveConfig, type ResolvedConfig } from "../config/load.ts";
 import { expandOut } from "../config/paths.ts";
-import { StopFlag, type ThrownError, type TrainEvent, type TrainRequest } from "../run/events.ts";
+import { StopFlag, type TrainEvent, type TrainRequest } from "../run/events.ts";
 import {
   createRunFolder,
   holdsRun,
@@ -27,7 +27,15 @@ export async function train(options: TrainOptions, context: Context): Promise<nu
   const { resolved, folder, isNew, resume } = settle(options);
   const stop = new SharedArrayBuffer(4);
   const { assets, environment: { isa } } = context;
-  const request: TrainRequest = { resolved, assets, environment: { isa }, folder, resume, stop };
+  const request: TrainRequest = {
+    kind: "train",
+    resolved,
+    assets,
+    environment: { isa },
+    folder,
+    resume,
+    stop,
+  };
   const view = new TrainView(folder, resolved.config.schedule.steps);
   const signals = watchSignals(new StopFlag(stop), view);
   const worker = context.startWorker();
@@ -101,7 +109,7 @@ function follow(worker: Worker, request: TrainRequest, view: TrainView): Promise
     worker.onmessage = (message: MessageEvent<TrainEvent>) => {
       const event = message.data;
       if (event.kind === "failed") {
-        fail(revive(event.error));
+        fail(reviveError(event.error));
         return;
       }
       view.show(event);
@@ -116,21 +124,6 @@ function follow(worker: Worker, request: TrainRequest, view: TrainView): Promise
     };
     worker.postMessage(request);
   });
-}
-
-/** The error that the worker threw, as its class. */
-function revive(thrown: ThrownError): Error {
-  switch (thrown.name) {
-    case "UserError":
-      return new UserError(thrown.message);
-    case "RunError":
-      return new RunError(thrown.message);
-    default: {
-      const error = new InternalError(thrown.message.replace(/^internal: /, ""));
-      if (thrown.stack) error.stack = thrown.stack;
-      return error;
-    }
-  }
 }
 
 /** First SIGINT or SIGTERM: finish the step and write a checkpoint. Second: leave at once. SIGHUP: go on without a terminal. */
