@@ -177,7 +177,7 @@ let tokenBytes: Uint8Array[] | undefined;
 const NO_TEXT = Uint8Array.of(0xef, 0xbf, 0xbd);
 
 /** The bytes of every token id below TOKENIZER_VOCAB, built on first use. */
-function getTokenBytes(): Uint8Array[] {
+export function getTokenBytes(): Uint8Array[] {
   if (tokenBytes === undefined) {
     const utf8 = new TextEncoder();
     tokenBytes = bytePairs.map((value) =>

@@ -8,7 +8,7 @@ export interface Assets {
   readonly cpuLibrary: string;
   /** The folder with the built-in corpus as tokenised shards, `builtin:train` and `builtin:val` (data/corpus.ts). */
   readonly corpus: string;
-  /** The folder of the package that holds the built-in corpus as text; `data sample` and the bench read it. */
+  /** The folder of the package that holds the built-in corpus as text; `data sample` reads it. */
   readonly corpusText: string;
   /** The script that `bench --peer` runs with the user's Python. */
   readonly peerScript: string;

@@ -36,7 +36,8 @@ export async function bench(options: BenchOptions, context: Context): Promise<nu
     threads: options.threads ?? 0,
     isa: parseIsa(context.environment.isa),
     cpuLibrary: context.assets.cpuLibrary,
-    corpusText: context.assets.corpusText,
+    corpus: context.assets.corpus,
+    startWorker: context.startWorker,
     byStep,
     peer: peer === undefined ? undefined : { python: peer, script: context.assets.peerScript },
     budget: BUDGET,
@@ -77,11 +78,23 @@ function formatMachine({ description, peak }: BenchMachine): string {
 
 /** A workload in a few lines, the step table below them where there is one. */
 export function formatResult(result: BenchResult): string {
-  const { workload, precision, timing, tokensPerSecond, bytesPerSecond, gflops, peakShare, updateMs } =
-    result;
+  const {
+    workload,
+    precision,
+    timing,
+    tokensPerSecond,
+    bytesPerSecond,
+    gflops,
+    peakShare,
+    updateMs,
+    allWorkers,
+  } = result;
   const rates = [
     tokensPerSecond === null ? [] : [`${formatCount(tokensPerSecond)} tokens/s`],
-    bytesPerSecond === null ? [] : [formatQuantity(bytesPerSecond, "B/s")],
+    bytesPerSecond === null ? [] : [formatQuantity(bytesPerSecond, "B/s") + (allWorkers ? " a core" : "")],
+    allWorkers
+      ? [`${formatQuantity(allWorkers.bytesPerSecond, "B/s")} with ${allWorkers.workers} workers`]
+      : [],
     gflops === null ? [] : [`${gflops.toFixed(0)} GFLOP/s ${precision}`],
     peakShare === null ? [] : [`${(100 * peakShare).toFixed(1)}% of peak`],
   ].flat();
