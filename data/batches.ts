@@ -3,7 +3,6 @@
 // the workers' part (encode_batch.ts). Refuses kinds of files that are not known. Imports only lib/base, @std/path and
 // this folder.
 
-import { createHash, type Hash } from "node:crypto";
 import { extname } from "@std/path";
 import { UserError } from "../lib/base/errors.ts";
 import { type Compression, decompress } from "./compressed.ts";
@@ -13,11 +12,11 @@ import {
   countLines,
   decodeText,
   lineCut,
-  MOST_UNCUT_BYTES,
   openText,
   readBlocks,
   withoutMark,
 } from "./text_files.ts";
+import { SplitChoice } from "./split_choice.ts";
 import { lastCut } from "./tokenizer.ts";
 
 /** Documents, or a part of one. `bytes` has a buffer of its own, which goes to the worker. */
@@ -86,11 +85,6 @@ export function kindOf(name: string): SourceKind {
   if (extension === ".jsonl") return { format: "jsonl", compression };
   if (extension === ".parquet" && compression === undefined) return { format: "parquet", compression };
   throw new UserError(`Cannot tokenize ${name}: expected ${NAMES}`);
-}
-
-/** Which share of all texts has a smaller SHA-256 than this one, by the first 32 bits: the same wherever it lies. */
-export function shareOf(hash: Hash): number {
-  return hash.digest().readUInt32BE(0) / 2 ** 32;
 }
 
 /** The documents of all sources in order. */
@@ -176,36 +170,6 @@ async function* readPieces(
     line += countLines(bytes);
   }
   yield { kind: "piece", name, ...(piece ?? empty), last: true, isVal: choice.end() };
-}
-
-/**
- * For which split a document is that comes in pieces: by its hash, known at its end. Of a document of more than
- * MOST_UNCUT_BYTES the first so many count, for its tokens wait in memory until then.
- */
-class SplitChoice {
-  readonly #valFraction: number;
-  readonly #hash = createHash("sha256");
-  #left = MOST_UNCUT_BYTES;
-  #isVal: boolean | undefined;
-
-  constructor(valFraction: number) {
-    this.#valFraction = valFraction;
-    if (valFraction === 0) this.#isVal = false;
-  }
-
-  /** Takes the next piece; the answer where it is known. */
-  add(bytes: Uint8Array): boolean | undefined {
-    if (this.#isVal !== undefined) return this.#isVal;
-    const part = bytes.subarray(0, this.#left);
-    this.#hash.update(part);
-    this.#left -= part.length;
-    return this.#left === 0 ? this.end() : undefined;
-  }
-
-  end(): boolean {
-    this.#isVal ??= shareOf(this.#hash) < this.#valFraction;
-    return this.#isVal;
-  }
 }
 
 async function* readLines(

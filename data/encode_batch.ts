@@ -2,9 +2,9 @@
 // their text, and encoded. Bad input is a UserError with file and line or row. Keeps nothing from one batch to the next
 // but the tokenizer's tables, so that it does not matter which worker gets which. Imports only lib/base and this folder.
 
-import { createHash } from "node:crypto";
 import { messageOf, type ThrownError, UserError } from "../lib/base/errors.ts";
-import { type Batch, type BatchOf, shareOf } from "./batches.ts";
+import type { Batch, BatchOf } from "./batches.ts";
+import { isForValidation } from "./split_choice.ts";
 import {
   countLines,
   decodeBlock,
@@ -80,9 +80,7 @@ class Sorter {
       this.#empty++;
       return;
     }
-    const isVal = this.#valFraction > 0 &&
-      shareOf(createHash("sha256").update(text, "utf8")) < this.#valFraction;
-    const split = isVal ? 1 : 0;
+    const split = isForValidation(text, this.#valFraction) ? 1 : 0;
     this.#documents[split]++;
     this.#splits[split].push(EOS);
     encodeAt(text, this.#splits[split], place);

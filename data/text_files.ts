@@ -22,16 +22,27 @@ const BLOCK_BYTES = 1 << 20;
 export const MOST_UNCUT_BYTES = 1 << 28;
 const NEWLINE = 10;
 
+/** Bytes of a file that can be read; UserError where it is missing or something else. */
+export async function sizeOfText(path: string): Promise<number> {
+  let info: Deno.FileInfo;
+  try {
+    info = await Deno.stat(path);
+  } catch (error) {
+    throw openProblem("text file", path, error);
+  }
+  if (info.isDirectory) {
+    throw new UserError(`Cannot read the text file ${path}: it is a folder; name the files in it`);
+  }
+  return info.size;
+}
+
 /** Opens a text file; UserError where it is missing, unreadable or a folder. */
 export async function openText(path: string): Promise<Deno.FsFile> {
+  await sizeOfText(path);
   try {
-    const info = await Deno.stat(path);
-    if (info.isDirectory) {
-      throw new UserError(`Cannot read the text file ${path}: it is a folder; name the files in it`);
-    }
     return await Deno.open(path, { read: true });
   } catch (error) {
-    throw error instanceof UserError ? error : openProblem("text file", path, error);
+    throw openProblem("text file", path, error);
   }
 }
 

@@ -5,7 +5,7 @@
 import { UserError } from "../lib/base/errors.ts";
 import { type DocumentSource, kindOf, readBatches } from "./batches.ts";
 import { prepareFolder, type SplitSummary, SplitsWriter } from "./splits.ts";
-import { type ByteSource, openText } from "./text_files.ts";
+import { type ByteSource, sizeOfText } from "./text_files.ts";
 import { encodeInOrder, WorkerPool } from "./worker_pool.ts";
 
 export interface TokenizeOptions {
@@ -45,8 +45,8 @@ export interface TokenizeSummary {
   bytes: number;
 }
 
-/** The sources by their names, each of which is seen to be there; UserError for what cannot be tokenized. */
-async function openSources(
+/** The sources by their names, each of which is there; UserError for what cannot be tokenized. */
+async function findSources(
   files: readonly string[],
   stdin: TokenizeOptions["stdin"],
 ): Promise<DocumentSource[]> {
@@ -60,8 +60,7 @@ async function openSources(
       continue;
     }
     const kind = kindOf(name);
-    using file = await openText(name);
-    sources.push({ name, kind, stream: undefined, bytes: (await file.stat()).size });
+    sources.push({ name, kind, stream: undefined, bytes: await sizeOfText(name) });
   }
   return sources;
 }
@@ -89,7 +88,7 @@ export async function tokenizeFiles(
 ): Promise<TokenizeSummary> {
   const { shardTokens = 100_000_000, valFraction = 0, field = "text", stdin, signal } = options;
   checkNumbers(shardTokens, valFraction);
-  const sources = await openSources(files, stdin);
+  const sources = await findSources(files, stdin);
   const totalBytes = files.includes("-") ? undefined : sources.reduce((sum, { bytes }) => sum + bytes, 0);
   await prepareFolder(out);
   const splits = new SplitsWriter(out, shardTokens);
