@@ -77,6 +77,20 @@ function checkNumbers(shardTokens: number, valFraction: number): void {
 }
 
 /**
+ * What `promise` gives, or the signal's reason as soon as it aborts. Not Promise.race with a promise of the abort: that
+ * one would keep every result it was ever raced with.
+ */
+function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return promise;
+  return new Promise((done, fail) => {
+    const abort = () => fail(signal.reason);
+    signal.addEventListener("abort", abort);
+    promise.then(done, fail).finally(() => signal.removeEventListener("abort", abort));
+    if (signal.aborted) abort();
+  });
+}
+
+/**
  * Tokenizes `files` (.txt: one document a file; .jsonl: a field of each line; .parquet: a column; `-`: standard input)
  * into `out`/NAME_train_000000.bin, ... and `out`/NAME_val_000000.bin, ..., NAME being the folder's own name. UserError
  * for bad input with file and place, RunError when the disk fails; either leaves no shard behind.
@@ -94,15 +108,10 @@ export async function tokenizeFiles(
   const splits = new SplitsWriter(out, shardTokens);
   using pool = new WorkerPool(options.startWorker, options.workers, valFraction);
   const encoded = encodeInOrder(readBatches(sources, { field, valFraction }), pool);
-  const aborted = new Promise<never>((_, fail) => {
-    signal?.addEventListener("abort", () => fail(signal.reason), { once: true });
-  });
-  aborted.catch(() => {}); // also where nobody waits for it
   let bytes = 0;
   try {
     while (true) {
-      signal?.throwIfAborted();
-      const { done, value } = await Promise.race([encoded.next(), aborted]);
+      const { done, value } = await unlessAborted(encoded.next(), signal);
       if (done) break;
       await splits.add(value);
       bytes = value.batch.bytesRead;

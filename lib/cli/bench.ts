@@ -87,20 +87,25 @@ export function formatResult(result: BenchResult): string {
     gflops,
     peakShare,
     updateMs,
-    allWorkers,
   } = result;
   const rates = [
     tokensPerSecond === null ? [] : [`${formatCount(tokensPerSecond)} tokens/s`],
-    bytesPerSecond === null ? [] : [formatQuantity(bytesPerSecond, "B/s") + (allWorkers ? " a core" : "")],
-    allWorkers
-      ? [`${formatQuantity(allWorkers.bytesPerSecond, "B/s")} with ${allWorkers.workers} workers`]
-      : [],
+    bytesPerSecond === null ? [] : [formatQuantity(bytesPerSecond, "B/s")],
     gflops === null ? [] : [`${gflops.toFixed(0)} GFLOP/s ${precision}`],
     peakShare === null ? [] : [`${(100 * peakShare).toFixed(1)}% of peak`],
   ].flat();
   const lines = [`${workload.padEnd(12)} ${formatTiming(timing)}: ${rates.join(", ")}`];
   if (updateMs !== null && workload !== "muon-124m") {
     lines.push(`${" ".repeat(13)}optimiser step ${formatMs(updateMs)}`);
+  }
+  for (const { workers, bytesPerSecond, bytesPerCpuSecond } of result.textRates ?? []) {
+    const who = workers === 0 ? "one core" : `command with ${workers} worker${workers === 1 ? "" : "s"}`;
+    const rate = formatQuantity(bytesPerSecond, "B/s");
+    lines.push(
+      `${" ".repeat(13)}${who} ${rate}, ${
+        formatQuantity(bytesPerCpuSecond, "B")
+      } per second of processor time`,
+    );
   }
   if (result.peakBytes !== null) {
     const planned = result.plannedBytes === null

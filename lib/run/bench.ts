@@ -10,7 +10,7 @@ import {
   benchTokenizer,
   type DataFigures,
   type LoaderWork,
-  type TokenizerFigures,
+  type TextRate,
 } from "./bench_data.ts";
 import { benchTraining, type Part, type TrainingFigures, type TrainingWork } from "./bench_train.ts";
 import { openDevice, type Precision } from "./devices.ts";
@@ -69,8 +69,8 @@ export interface BenchResult {
   readonly plannedBytes: number | null;
   /** Bytes of text or shard; null where the work is on tokens in memory. */
   readonly bytesPerSecond: number | null;
-  /** tokenize only, where the other figures are of one core. */
-  readonly allWorkers?: TokenizerFigures["allWorkers"];
+  /** tokenize only, whose other figures are of the first of them. */
+  readonly textRates?: readonly TextRate[];
   readonly timing: Timing;
   readonly peer?: PeerResult;
   readonly steps?: readonly StepGroup[];
@@ -225,7 +225,7 @@ function dataResult({ timing, tokens, bytes }: DataFigures): Figures {
 async function tokenizeResult({ corpus, threads, startWorker, budget }: BenchRequest): Promise<Figures> {
   const workers = threads === 0 ? navigator.hardwareConcurrency : threads;
   const found = await benchTokenizer(corpus, workers, startWorker, budget);
-  return { ...dataResult(found), allWorkers: found.allWorkers };
+  return { ...dataResult(found), textRates: found.rates };
 }
 
 /** The peer's fastest variant counts. */

@@ -9,7 +9,7 @@ import { openShard, ShardWriter } from "../../data/shard.ts";
 import { tokenizeFiles } from "../../data/tokenize.ts";
 import { decode, encodeDocument, EOS, TOKENIZER_VOCAB } from "../../data/tokenizer.ts";
 import { RandomStream } from "../base/random.ts";
-import { type Budget, repeat, type Timing, timingOf } from "./timing.ts";
+import { type Budget, cpuSeconds, repeat, type Timing, timingOf } from "./timing.ts";
 
 /** What was found: a run is `tokens` tokens made of, or lying in, `bytes` bytes. */
 export interface DataFigures {
@@ -78,8 +78,16 @@ async function writeShard(path: string, tokens: number): Promise<void> {
 
 /** What was found of the tokenizer: a run is of all texts on one core. */
 export interface TokenizerFigures extends DataFigures {
-  /** Bytes of text per second of the whole command with this many workers, files and shards on the disk included. */
-  readonly allWorkers: { readonly workers: number; readonly bytesPerSecond: number };
+  /** The encoder alone on one core, then the whole command, files on the disk included, with all workers. */
+  readonly rates: readonly [TextRate, TextRate];
+}
+
+/** Bytes of text per second on the clock, and per second that processors spent: other work on them slows only the first. */
+export interface TextRate {
+  /** 0: the encoder alone. */
+  readonly workers: number;
+  readonly bytesPerSecond: number;
+  readonly bytesPerCpuSecond: number;
 }
 
 /** The texts of the corpus, this many times over, are long enough beside the start of the workers. */
@@ -97,22 +105,25 @@ export async function benchTokenizer(
   encodeDocument(texts[0] ?? ""); // builds the tables
   const ms: number[] = [];
   let tokens = 0;
+  const cpuStarted = cpuSeconds();
   await repeat(budget, () => {
     const started = performance.now();
     tokens = texts.reduce((sum, text) => sum + encodeDocument(text).length - 1, 0);
     ms.push(performance.now() - started);
   });
-  const seconds = await timeWorkers(texts, workers, startWorker);
-  const allWorkers = { workers, bytesPerSecond: CORPUS_REPEATS * bytes / seconds };
-  return { timing: timingOf(ms), tokens, bytes, allWorkers };
+  const timing = timingOf(ms);
+  const bytesPerCpuSecond = ms.length * bytes / (cpuSeconds() - cpuStarted);
+  const alone = { workers: 0, bytesPerSecond: bytes / timing.medianMs * 1000, bytesPerCpuSecond };
+  return { timing, tokens, bytes, rates: [alone, await rateOfWorkers(texts, bytes, workers, startWorker)] };
 }
 
-/** Seconds of tokenizing all texts CORPUS_REPEATS times over from a file of lines. */
-async function timeWorkers(
+/** The command on all texts, `bytes` of them, CORPUS_REPEATS times over in a file of lines. */
+async function rateOfWorkers(
   texts: readonly string[],
+  bytes: number,
   workers: number,
   startWorker: () => Worker,
-): Promise<number> {
+): Promise<TextRate> {
   const folder = await Deno.makeTempDir({ prefix: "nanogpt-bench-" });
   try {
     const file = join(folder, "corpus.jsonl");
@@ -120,9 +131,12 @@ async function timeWorkers(
     for (let round = 0; round < CORPUS_REPEATS; round++) {
       await Deno.writeTextFile(file, lines, { append: true });
     }
-    const started = performance.now();
+    const started = performance.now(), cpuStarted = cpuSeconds();
     await tokenizeFiles(join(folder, "shards"), [file], { startWorker, workers });
-    return (performance.now() - started) / 1000;
+    const seconds = (performance.now() - started) / 1000;
+    const total = CORPUS_REPEATS * bytes;
+    const bytesPerCpuSecond = total / (cpuSeconds() - cpuStarted);
+    return { workers, bytesPerSecond: total / seconds, bytesPerCpuSecond };
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
