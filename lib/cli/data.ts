@@ -39,7 +39,7 @@ export async function dataTokenize(options: TokenizeCommandOptions, context: Con
     });
     const { seconds } = view;
     view.close();
-    describeSplit("training", train);
+    if (train.shards.length > 0) describeSplit("training", train);
     if (val.shards.length > 0) describeSplit("validation", val);
     if (empty > 0) out.line(`${empty} documents without text were left out`);
     out.line(
