@@ -4,6 +4,7 @@
 
 import { basename, join, resolve } from "@std/path";
 import { DivergedError, messageOf, UserError } from "../base/errors.ts";
+import { printable, printableLine } from "../base/printable.ts";
 import { isObject } from "../config/check.ts";
 import { resolveConfig, type ResolvedConfig } from "../config/load.ts";
 import type { Config } from "../config/schema.ts";
@@ -48,11 +49,10 @@ export async function sweep(options: SweepOptions, context: Context): Promise<nu
   const runs = new Runs(join(folder, SUMMARY), axes, options, members);
   const isWhole = await runs.train(context);
   sweepLines(axes, combinationsOf(runs.all)).forEach((line) => out.line(line));
-  out.line(
-    isWhole
-      ? `Done: ${runs.all.length} runs in ${folder}`
-      : `Interrupted; the same command goes on where it stopped, in ${folder}`,
-  );
+  const last = isWhole
+    ? `Done: ${runs.all.length} runs`
+    : "Interrupted; the same command goes on where it stopped,";
+  out.line(printableLine(`${last} in ${folder}`));
   return isWhole ? 0 : 130;
 }
 
@@ -181,7 +181,7 @@ class Runs {
       return !end.interrupted ? "done" : isBehind ? "behind" : "interrupted";
     } catch (error) {
       if (!(error instanceof DivergedError)) throw error;
-      err.line(error.message);
+      err.line(printable(error.message));
       return "diverged";
     } finally {
       this.#view = undefined;

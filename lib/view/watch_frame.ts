@@ -4,9 +4,8 @@
 
 import { printableLine } from "../base/printable.ts";
 import { formatBar, formatCount, formatDuration } from "../base/units.ts";
-import { halfLifeOf } from "./curves.ts";
+import { smoothedTraining } from "./curves.ts";
 import type { RunData } from "./run_data.ts";
-import { smooth } from "./smooth.ts";
 import { textChart } from "./text_chart.ts";
 
 /** What the terminal can show, and how much of it. */
@@ -62,7 +61,7 @@ function headLines(run: RunData, options: FrameOptions): string[] {
   const { columns, steps } = run;
   const last = (name: keyof typeof columns) => columns[name].at(-1) ?? NaN;
   const step = last("step");
-  const smoothed = smoothedOf(run).findLast(Number.isFinite);
+  const smoothed = smoothedTraining(run).findLast(Number.isFinite);
   const validation = columns.valLoss.findLastIndex(Number.isFinite);
   const loss = [
     `loss ${figure(last("trainLoss"), 4)}`,
@@ -121,14 +120,10 @@ function figure(value: number, decimals: number): string {
   return Number.isFinite(value) ? value.toFixed(decimals) : "not finite";
 }
 
-function smoothedOf({ columns: { trainLoss } }: RunData): Float64Array {
-  return smooth(trainLoss, halfLifeOf(trainLoss.length));
-}
-
 function chartOf(run: RunData, height: number, { columns, unicode, color }: FrameOptions): string[] {
   const { step, valLoss } = run.columns;
   return textChart([
-    { x: step, y: smoothedOf(run), mark: undefined },
+    { x: step, y: smoothedTraining(run), mark: undefined },
     { x: step, y: valLoss, mark: "o" },
   ], { width: columns, height, unicode, ...(color && { paint }) });
 }
