@@ -2,6 +2,7 @@
 // them, and when a target was first passed. Between two points a curve is a straight line; beyond its ends there is none.
 // May import its neighbours only.
 
+import { finiteIndices, pick } from "./downsample.ts";
 import type { RunData } from "./run_data.ts";
 import { smooth } from "./smooth.ts";
 
@@ -35,19 +36,18 @@ export function smoothedTraining({ columns: { step, trainLoss }, steps }: RunDat
 export function curveOf(run: RunData, measure: Measure): Curve {
   const { step, tokens, seconds, valLoss } = run.columns;
   const loss = measure === "validation" ? valLoss : smoothedTraining(run);
-  const has = (_: number, i: number) => Number.isFinite(loss[i]);
+  const at = finiteIndices(step, loss);
   return {
-    steps: step.filter(has),
-    tokens: tokens.filter(has),
-    seconds: seconds.filter(has),
-    loss: loss.filter(has),
+    steps: pick(step, at),
+    tokens: pick(tokens, at),
+    seconds: pick(seconds, at),
+    loss: pick(loss, at),
   };
 }
 
 /** The part of an axis that a curve covers; undefined where it has fewer than two points or the axis is not known. */
 export function rangeOf(curve: Curve, axis: Axis): readonly [number, number] | undefined {
-  const known = curve[axis].filter(Number.isFinite);
-  const [first, last] = [known[0], known.at(-1)];
+  const [first, last] = [curve[axis].find(Number.isFinite), curve[axis].findLast(Number.isFinite)];
   return first === undefined || last === undefined || !(last > first) ? undefined : [first, last];
 }
 
