@@ -1,7 +1,8 @@
 // How a run looks on a terminal: one line that is drawn over and over, and plain lines where there is no terminal.
-// Formats and draws; decides nothing, and knows nothing of what is shown. Moves the cursor within its own line only.
-// May import its neighbours and the units of lib/base.
+// Formats and draws; decides nothing, and knows nothing of what is shown, which cannot move the cursor either: only this
+// does, within its own line. May import its neighbours and lib/base.
 
+import { printable, printableLine } from "../base/printable.ts";
 import { err } from "./output.ts";
 import { terminalSize } from "./terminal.ts";
 
@@ -24,17 +25,15 @@ export class StatusLine {
   /** Draws the status over the one before. */
   draw(text: string): void {
     if (!this.#live) return;
-    this.#shown = text.slice(0, terminalSize().columns - 1);
+    this.#shown = printableLine(text).slice(0, terminalSize().columns - 1);
     err.write(`\r\x1b[2K${this.#shown}`);
   }
 
   /** Prints a line that stays, above the status. */
   line(text: string): void {
-    if (!this.#live) {
-      err.line(text);
-      return;
-    }
-    err.write(`\r\x1b[2K${text}\n${this.#shown}`);
+    const shown = printable(text);
+    if (this.#live) err.write(`\r\x1b[2K${shown}\n${this.#shown}`);
+    else err.line(shown);
   }
 
   /** Takes the status away. */

@@ -3,12 +3,12 @@
 // Repeats no run that has come to its end. May import lib/base, lib/config, lib/run, lib/view, its neighbours, @std/path.
 
 import { basename, join, resolve } from "@std/path";
-import { isObject } from "../config/check.ts";
 import { DivergedError, messageOf, UserError } from "../base/errors.ts";
+import { printable, printableLine } from "../base/printable.ts";
+import { isObject } from "../config/check.ts";
 import { resolveConfig, type ResolvedConfig } from "../config/load.ts";
 import type { Config } from "../config/schema.ts";
-import type { TrainEvent } from "../run/events.ts";
-import { StopFlag } from "../run/events.ts";
+import { StopFlag, type TrainEvent } from "../run/events.ts";
 import { exists, holdsRun, makeWritable } from "../run/folder.ts";
 import { lockFolder, writeWhole } from "../run/run_log.ts";
 import { settingsOf } from "../view/compare.ts";
@@ -49,11 +49,10 @@ export async function sweep(options: SweepOptions, context: Context): Promise<nu
   const runs = new Runs(join(folder, SUMMARY), axes, options, members);
   const isWhole = await runs.train(context);
   sweepLines(axes, combinationsOf(runs.all)).forEach((line) => out.line(line));
-  out.line(
-    isWhole
-      ? `Done: ${runs.all.length} runs in ${folder}`
-      : `Interrupted; the same command goes on where it stopped, in ${folder}`,
-  );
+  const last = isWhole
+    ? `Done: ${runs.all.length} runs`
+    : "Interrupted; the same command goes on where it stopped,";
+  out.line(printableLine(`${last} in ${folder}`));
   return isWhole ? 0 : 130;
 }
 
@@ -98,6 +97,8 @@ class Runs {
   readonly #stopBehind: number | undefined;
   readonly #statuses: Map<string, SweepStatus>;
   readonly #pace = new Pace();
+  /** What shows the run under way. */
+  #view: TrainView | undefined;
 
   constructor(path: string, axes: readonly Axis[], options: SweepOptions, members: readonly Member[]) {
     this.#path = path;
@@ -131,7 +132,7 @@ class Runs {
         interrupted = true;
         current?.set();
       },
-    }, (text) => err.line(text));
+    }, (text) => this.#view === undefined ? err.line(text) : this.#view.note(text));
     this.#members.filter(({ planned }) => this.#status(planned.name) === "done")
       .forEach(({ folder }) => this.#pace.finished(readRun(folder)));
     for (const [i, member] of this.#members.entries()) {
@@ -166,7 +167,7 @@ class Runs {
     makeWritable(folder);
     const { steps } = resolved.config.schedule;
     const chase = this.#stopBehind === undefined ? undefined : new Chase(this.#pace, steps, this.#stopBehind);
-    const view = new TrainView(folder, steps);
+    const view = this.#view = new TrainView(folder, steps);
     let isBehind = false;
     const heard = (event: TrainEvent) => {
       if (event.kind === "start" && event.from > 0) replay(readRun(folder), event.from, chase);
@@ -180,8 +181,10 @@ class Runs {
       return !end.interrupted ? "done" : isBehind ? "behind" : "interrupted";
     } catch (error) {
       if (!(error instanceof DivergedError)) throw error;
-      err.line(error.message);
+      err.line(printable(error.message));
       return "diverged";
+    } finally {
+      this.#view = undefined;
     }
   }
 

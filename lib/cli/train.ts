@@ -4,6 +4,7 @@
 
 import { basename, dirname, resolve } from "@std/path";
 import { UserError } from "../base/errors.ts";
+import { printable } from "../base/printable.ts";
 import { type ConfigRequest, resolveConfig } from "../config/load.ts";
 import { expandOut } from "../config/paths.ts";
 import { StopFlag } from "../run/events.ts";
@@ -31,7 +32,7 @@ export async function train(options: TrainOptions, context: Context): Promise<nu
   using _signals = watchSignals(new StopFlag(stop), (text) => view.note(text));
   await using _page = await servePage(options.serve, training, view, context);
   const end = await runTraining(training, { context, stop, view });
-  out.line(view.summary(end));
+  out.line(printable(view.summary(end)));
   return end.interrupted ? 130 : 0;
 }
 

@@ -3,7 +3,6 @@
 // drawing. May import progress.ts, lib/base and event types.
 
 import type { TrainEvent } from "../run/events.ts";
-import { printable } from "../base/printable.ts";
 import { formatBytes, formatCount } from "../base/units.ts";
 import { formatBar, formatDuration, StatusLine } from "./progress.ts";
 
@@ -41,7 +40,7 @@ export class TrainView {
         this.#status.line(`step:${event.step}/${this.#steps} checkpoint ${event.path}`);
         break;
       case "sample":
-        this.#status.line(`step:${event.step}/${this.#steps} sample: ${printable(event.text)}`);
+        this.#status.line(`step:${event.step}/${this.#steps} sample: ${event.text}`);
         break;
       case "note":
         this.note(event.text);

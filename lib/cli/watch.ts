@@ -11,8 +11,9 @@ import type { WatchOptions } from "./options.ts";
 import { out } from "./output.ts";
 import { Screen, type Terminal, terminalSize } from "./terminal.ts";
 
-/** How often the run's files are looked at. */
+/** How often the run's files are looked at, and how often a frame is drawn though they say nothing new. */
 const POLL_MS = 500;
+const REDRAW_MS = 5000;
 
 /** Shows the run until it ends or the user leaves; returns the exit code. */
 export async function watch({ run: path, once }: WatchOptions, { terminal }: Context): Promise<number> {
@@ -31,11 +32,11 @@ async function follow(path: string, terminal: Terminal): Promise<RunData | undef
   const follower = new RunFollower(path);
   let run = follower.poll();
   let left = false;
-  let wake = () => {};
-  const redraw = () => wake();
+  const pause = new Pause();
+  const redraw = () => pause.end();
   const leave = () => {
     left = true;
-    wake();
+    pause.end();
   };
   const handlers: [Deno.Signal, () => void][] = [
     ["SIGINT", leave],
@@ -46,19 +47,40 @@ async function follow(path: string, terminal: Terminal): Promise<RunData | undef
   for (const [signal, handler] of handlers) Deno.addSignalListener(signal, handler);
   using screen = new Screen();
   screen.readKeys((key) => key === "q" || key === "Q" ? leave() : redraw()).catch(() => {}); // a terminal that is gone
+  let isDue = true;
+  let drawnAt = 0;
   while (!left && (run === undefined || !hasEnded(run))) {
-    if (!screen.draw(frameOf(run, path, { ...terminal, ...terminalSize() }, "q: leave"))) break;
-    await new Promise<void>((done) => {
-      const timer = setTimeout(done, POLL_MS);
-      wake = () => {
-        clearTimeout(timer);
-        done();
-      };
-    });
-    run = follower.poll() ?? run;
+    if (isDue) {
+      if (!screen.draw(frameOf(run, path, { ...terminal, ...terminalSize() }, "q: leave"))) break;
+      drawnAt = performance.now();
+    }
+    const wasEnded = await pause.wait(POLL_MS);
+    const fresh = follower.poll();
+    run = fresh ?? run;
+    isDue = wasEnded || fresh !== undefined || performance.now() - drawnAt > REDRAW_MS;
   }
   for (const [signal, handler] of handlers) Deno.removeSignalListener(signal, handler);
   return run;
+}
+
+/** A wait that can be ended before its time. */
+class Pause {
+  #end: (() => void) | undefined;
+
+  /** Waits; returns whether it was ended before its time. */
+  wait(ms: number): Promise<boolean> {
+    return new Promise((done) => {
+      const timer = setTimeout(() => done(false), ms);
+      this.#end = () => {
+        clearTimeout(timer);
+        done(true);
+      };
+    });
+  }
+
+  end(): void {
+    this.#end?.();
+  }
 }
 
 function frameOf(

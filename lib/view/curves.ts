@@ -2,6 +2,7 @@
 // them, and when a target was first passed. Between two points a curve is a straight line; beyond its ends there is none.
 // May import its neighbours only.
 
+import { finiteIndices, pick } from "./downsample.ts";
 import type { RunData } from "./run_data.ts";
 import { smooth } from "./smooth.ts";
 
@@ -16,31 +17,37 @@ export interface Curve extends Readonly<Record<Axis, Float64Array>> {
   readonly loss: Float64Array;
 }
 
-/** Half-life of the smoothing, as a share of the run's records: noise goes, the course of the schedule stays. */
+/** Half-life of the smoothing, as a share of a whole run's records: noise goes, the course of the schedule stays. */
 const HALF_LIFE_SHARE = 1 / 50;
 
-/** The half-life in records that training losses of a run of `records` are smoothed with. */
+/** The half-life in records that training losses of a whole run of `records` are smoothed with. */
 export function halfLifeOf(records: number): number {
   return Math.max(1, records * HALF_LIFE_SHARE);
 }
 
+/** The training losses smoothed, by the records that the run will have: what is shown stays as the run goes on. */
+export function smoothedTraining({ columns: { step, trainLoss }, steps }: RunData): Float64Array {
+  const last = step.at(-1) ?? 0;
+  const whole = steps === undefined || last === 0 ? 1 : steps / last;
+  return smooth(trainLoss, halfLifeOf(whole * trainLoss.length));
+}
+
 /** The curve of a run: only points that have the loss. */
 export function curveOf(run: RunData, measure: Measure): Curve {
-  const { step, tokens, seconds, trainLoss, valLoss } = run.columns;
-  const loss = measure === "validation" ? valLoss : smooth(trainLoss, halfLifeOf(trainLoss.length));
-  const has = (_: number, i: number) => Number.isFinite(loss[i]);
+  const { step, tokens, seconds, valLoss } = run.columns;
+  const loss = measure === "validation" ? valLoss : smoothedTraining(run);
+  const at = finiteIndices(step, loss);
   return {
-    steps: step.filter(has),
-    tokens: tokens.filter(has),
-    seconds: seconds.filter(has),
-    loss: loss.filter(has),
+    steps: pick(step, at),
+    tokens: pick(tokens, at),
+    seconds: pick(seconds, at),
+    loss: pick(loss, at),
   };
 }
 
 /** The part of an axis that a curve covers; undefined where it has fewer than two points or the axis is not known. */
 export function rangeOf(curve: Curve, axis: Axis): readonly [number, number] | undefined {
-  const known = curve[axis].filter(Number.isFinite);
-  const [first, last] = [known[0], known.at(-1)];
+  const [first, last] = [curve[axis].find(Number.isFinite), curve[axis].findLast(Number.isFinite)];
   return first === undefined || last === undefined || !(last > first) ? undefined : [first, last];
 }
 

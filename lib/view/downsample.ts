@@ -13,11 +13,7 @@ export function downsample(x: ArrayLike<number>, y: ArrayLike<number>, most: num
       `Expected at least 4 points and as many x as y, got ${most}, ${x.length}, ${y.length}`,
     );
   }
-  const finite = Uint32Array.from(
-    Array.from({ length: x.length }, (_, i) => i).filter((i) =>
-      Number.isFinite(x[i]) && Number.isFinite(y[i])
-    ),
-  );
+  const finite = finiteIndices(x, y);
   const [first, last] = [finite[0], finite.at(-1)];
   if (finite.length <= most || first === undefined || last === undefined) return finite;
   const buckets = Math.floor((most - 2) / 2);
@@ -40,4 +36,21 @@ export function downsample(x: ArrayLike<number>, y: ArrayLike<number>, most: num
 
 function valueAt(values: ArrayLike<number>, i: number): number {
   return values[i] ?? NaN;
+}
+
+/** Where both are finite, ascending. */
+export function finiteIndices(x: ArrayLike<number>, y: ArrayLike<number>): Uint32Array {
+  const indices = new Uint32Array(x.length);
+  let count = 0;
+  for (let i = 0; i < x.length; i++) {
+    if (Number.isFinite(x[i]) && Number.isFinite(y[i])) indices[count++] = i;
+  }
+  return indices.subarray(0, count);
+}
+
+/** The values at these indices. */
+export function pick(values: Float64Array, indices: Uint32Array): Float64Array {
+  const picked = new Float64Array(indices.length);
+  for (let i = 0; i < indices.length; i++) picked[i] = values[indices[i] ?? 0] ?? NaN;
+  return picked;
 }

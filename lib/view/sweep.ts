@@ -6,9 +6,9 @@ import { UserError } from "../base/errors.ts";
 import { printableLine } from "../base/printable.ts";
 import { formatTable } from "../base/units.ts";
 import { KEYS } from "../config/schema.ts";
-import { halfLifeOf } from "./curves.ts";
+import { halfLifeOf, smoothedTraining } from "./curves.ts";
 import type { RunData } from "./run_data.ts";
-import { RunningMean, smooth } from "./smooth.ts";
+import { RunningMean } from "./smooth.ts";
 import { summarise, type Summary } from "./statistics.ts";
 
 /** The share of a run's steps before which none is stopped for being behind: early losses say little of the last. */
@@ -113,9 +113,8 @@ export class Pace {
   finished(run: RunData): void {
     const loss = run.columns.valLoss.at(-1) ?? NaN;
     if (!(loss < (this.#best?.loss ?? Infinity))) return;
-    const { step, trainLoss } = run.columns;
-    const smoothed = smooth(trainLoss, halfLifeOf(run.steps ?? trainLoss.length));
-    this.#best = { loss, course: new Map([...step].map((at, i) => [at, smoothed[i] ?? NaN])) };
+    const smoothed = smoothedTraining(run);
+    this.#best = { loss, course: new Map([...run.columns.step].map((at, i) => [at, smoothed[i] ?? NaN])) };
   }
 
   /** How far a smoothed loss lies above the best run's at the same step; NaN where that cannot be said. */

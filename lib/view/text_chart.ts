@@ -48,7 +48,7 @@ export function textChart(series: readonly ChartSeries[], options: ChartOptions)
   const xRange = rangeOf(all.map(([at]) => at));
   if (xRange === undefined) return Array.from({ length: options.height }, () => "");
   const lead = xRange[0] + LEAD * (xRange[1] - xRange[0]);
-  const late = all.filter(([at]) => at >= lead || all.length <= MANY_POINTS);
+  const late = all.length <= MANY_POINTS ? all : all.filter(([at]) => at >= lead);
   const yRange = rangeOf(late.map(([, value]) => value)) ?? [0, 1];
   const plot = new Plot(columns, rows, options.unicode, widened(xRange), widened(yRange));
   series.forEach(({ mark }, s) => {

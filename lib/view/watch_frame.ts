@@ -4,9 +4,9 @@
 
 import { printableLine } from "../base/printable.ts";
 import { formatBar, formatCount, formatDuration } from "../base/units.ts";
-import { halfLifeOf } from "./curves.ts";
+import { smoothedTraining } from "./curves.ts";
+import { downsample, pick } from "./downsample.ts";
 import type { RunData } from "./run_data.ts";
-import { smooth } from "./smooth.ts";
 import { textChart } from "./text_chart.ts";
 
 /** What the terminal can show, and how much of it. */
@@ -29,6 +29,8 @@ const SILENT_STEPS = 10;
 /** Lines above the chart, its own included: below that many rows there is no chart. */
 const HEAD_LINES = 4;
 const LEAST_CHART_LINES = 5;
+/** Points of a curve for each column: two dots across, the lowest and the highest of each. */
+const POINTS_A_COLUMN = 4;
 /** Colours of the training and the validation loss: cyan and yellow. */
 const COLORS = ["\x1b[36m", "\x1b[33m"] as const;
 const PLAIN = "\x1b[0m";
@@ -62,7 +64,7 @@ function headLines(run: RunData, options: FrameOptions): string[] {
   const { columns, steps } = run;
   const last = (name: keyof typeof columns) => columns[name].at(-1) ?? NaN;
   const step = last("step");
-  const smoothed = smoothedOf(run).findLast(Number.isFinite);
+  const smoothed = smoothedTraining(run).findLast(Number.isFinite);
   const validation = columns.valLoss.findLastIndex(Number.isFinite);
   const loss = [
     `loss ${figure(last("trainLoss"), 4)}`,
@@ -121,14 +123,12 @@ function figure(value: number, decimals: number): string {
   return Number.isFinite(value) ? value.toFixed(decimals) : "not finite";
 }
 
-function smoothedOf({ columns: { trainLoss } }: RunData): Float64Array {
-  return smooth(trainLoss, halfLifeOf(trainLoss.length));
-}
-
 function chartOf(run: RunData, height: number, { columns, unicode, color }: FrameOptions): string[] {
   const { step, valLoss } = run.columns;
+  const smoothed = smoothedTraining(run);
+  const kept = downsample(step, smoothed, POINTS_A_COLUMN * columns);
   return textChart([
-    { x: step, y: smoothedOf(run), mark: undefined },
+    { x: pick(step, kept), y: pick(smoothed, kept), mark: undefined },
     { x: step, y: valLoss, mark: "o" },
   ], { width: columns, height, unicode, ...(color && { paint }) });
 }
