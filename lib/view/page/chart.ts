@@ -196,7 +196,7 @@ export class Chart {
       show: !this.#hidden.has(label),
       stroke,
       width: style === "strong" ? 2 : style === "points" ? 1.25 : 1,
-      alpha: style === "faint" ? 0.45 : 1,
+      alpha: style === "faint" ? 0.5 : 1,
       points: { show: isPoints, size: 6, width: 1.5, stroke, fill: cssColor("--paper") },
       ...(dashed && { dash: [6, 4] }),
     };
