@@ -17,7 +17,11 @@ const assets: Assets = {
 };
 
 // Set but empty is as good as not set.
-const environment: Environment = { isa: Deno.env.get("NANOGPT_ISA") || undefined };
+const environment: Environment = {
+  isa: Deno.env.get("NANOGPT_ISA") || undefined,
+  hfEndpoint: Deno.env.get("HF_ENDPOINT") || undefined,
+  hfToken: Deno.env.get("HF_TOKEN") || undefined,
+};
 
 const context: Context = {
   assets,

@@ -1,8 +1,9 @@
-// What a shard holds: header, token and document counts, document lengths, its first text, and whether its tokens are
-// GPT-2's. Reads in blocks and keeps only counts. A shard that cannot be opened is the same UserError as in training.
-// Imports only this folder.
+// What a shard holds: header, token and document counts, document lengths, its first text, its hash, and whether its
+// tokens are GPT-2's. Reads in blocks and keeps only counts. A shard that cannot be opened, its size against its header
+// among the reasons, is the same UserError as in training. Imports only this folder.
 
-import { HEADER_BYTES, openShard, SHARD_MAGIC, SHARD_VERSION } from "./shard.ts";
+import { createHash } from "node:crypto";
+import { encodeHeader, HEADER_BYTES, openShard, SHARD_MAGIC, SHARD_VERSION } from "./shard.ts";
 import { decode, EOS, TOKENIZER_VOCAB } from "./tokenizer.ts";
 
 const BLOCK_TOKENS = 1 << 20;
@@ -24,6 +25,8 @@ export interface ShardReport {
   /** Tokens that GPT-2's vocabulary does not have. */
   foreignTokens: number;
   firstText: string;
+  /** SHA-256 of the whole file in hex. */
+  sha256: string;
 }
 
 /** Counts of document lengths: there are few distinct lengths, since they add up to the shard's tokens. */
@@ -57,9 +60,11 @@ export async function inspectShard(path: string): Promise<ShardReport> {
     const lengths = new LengthCounts();
     let [documents, leadingTokens, highestToken, foreignTokens, started] = [0, reader.count, 0, 0, -1];
     let firstText = "";
+    const hash = createHash("sha256").update(encodeHeader(reader.count));
     for (let position = 0; position < reader.count; position += block.length) {
       const tokens = block.subarray(0, Math.min(block.length, reader.count - position));
       await reader.read(position, tokens);
+      hash.update(tokens);
       if (position === 0) firstText = decode(tokens.subarray(0, FIRST_TEXT_TOKENS));
       for (let i = 0; i < tokens.length; i++) { // by index: iterating a typed array takes ten times as long
         const token = tokens[i] ?? 0;
@@ -85,6 +90,7 @@ export async function inspectShard(path: string): Promise<ShardReport> {
       highestToken,
       foreignTokens,
       firstText,
+      sha256: hash.digest("hex"),
     };
   } finally {
     reader.close();
@@ -121,7 +127,9 @@ export function formatReport(report: ShardReport): string {
         : `${grouped(foreignTokens)} tokens are not GPT-2's: highest ${highestToken}, ` +
           `expected below ${TOKENIZER_VOCAB}`,
     ],
+    ["first token", leadingTokens === 0 && documents > 0 ? `eos (${EOS}): a document begins` : "not eos"],
     ["begins", JSON.stringify(report.firstText)],
+    ["sha256", report.sha256],
   ];
   return lines.map(([key = "", value = ""]) => `${key.padEnd(12)}${value}`).join("\n");
 }

@@ -15,8 +15,8 @@ const TOKEN_BYTES = 2;
 /** 64 KB of tokens at either end of a shard tell it from another. */
 const FINGERPRINT_TOKENS = (64 << 10) / TOKEN_BYTES;
 
-/** The header of a shard of `count` tokens. */
-function encodeHeader(count: number): Uint8Array {
+/** The header of a shard of `count` tokens: no other is opened. */
+export function encodeHeader(count: number): Uint8Array {
   const words = new Int32Array(HEADER_WORDS);
   words.set([SHARD_MAGIC, SHARD_VERSION, count]);
   return new Uint8Array(words.buffer);

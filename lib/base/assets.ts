@@ -8,7 +8,7 @@ export interface Assets {
   readonly cpuLibrary: string;
   /** The folder with the built-in corpus as tokenised shards, `builtin:train` and `builtin:val` (data/corpus.ts). */
   readonly corpus: string;
-  /** The folder of the package that holds the built-in corpus as text; `data sample` and the bench read it. */
+  /** The folder of the package that holds the built-in corpus as text; `data sample` reads it. */
   readonly corpusText: string;
   /** The script that `bench --peer` runs with the user's Python. */
   readonly peerScript: string;
@@ -18,4 +18,8 @@ export interface Assets {
 export interface Environment {
   /** NANOGPT_ISA: forces one instruction set of the cpu device. */
   readonly isa: string | undefined;
+  /** HF_ENDPOINT: address of the Hugging Face hub, or of a mirror that answers as it does. */
+  readonly hfEndpoint: string | undefined;
+  /** HF_TOKEN: opens what the hub does not give to everybody. Secret: it goes to the endpoint and nowhere else. */
+  readonly hfToken: string | undefined;
 }

@@ -33,3 +33,33 @@ export class InternalError extends Error {
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
+
+/** An error as it crosses from a worker: its class by name. */
+export interface ThrownError {
+  readonly name: string;
+  readonly message: string;
+  readonly stack: string | undefined;
+}
+
+/** Anything thrown, in a form that crosses. */
+export function describeError(error: unknown): ThrownError {
+  if (error instanceof Error) return { name: error.name, message: error.message, stack: error.stack };
+  return { name: "Error", message: String(error), stack: undefined };
+}
+
+/** The error that a worker threw, as its class. */
+export function reviveError(thrown: ThrownError): Error {
+  switch (thrown.name) {
+    case "UserError":
+      return new UserError(thrown.message);
+    case "DivergedError":
+      return new DivergedError(thrown.message);
+    case "RunError":
+      return new RunError(thrown.message);
+    default: {
+      const error = new InternalError(thrown.message.replace(/^internal: /, ""));
+      if (thrown.stack) error.stack = thrown.stack;
+      return error;
+    }
+  }
+}

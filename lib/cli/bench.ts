@@ -36,7 +36,8 @@ export async function bench(options: BenchOptions, context: Context): Promise<nu
     threads: options.threads ?? 0,
     isa: parseIsa(context.environment.isa),
     cpuLibrary: context.assets.cpuLibrary,
-    corpusText: context.assets.corpusText,
+    corpus: context.assets.corpus,
+    startWorker: context.startWorker,
     byStep,
     peer: peer === undefined ? undefined : { python: peer, script: context.assets.peerScript },
     budget: BUDGET,
@@ -77,8 +78,16 @@ function formatMachine({ description, peak }: BenchMachine): string {
 
 /** A workload in a few lines, the step table below them where there is one. */
 export function formatResult(result: BenchResult): string {
-  const { workload, precision, timing, tokensPerSecond, bytesPerSecond, gflops, peakShare, updateMs } =
-    result;
+  const {
+    workload,
+    precision,
+    timing,
+    tokensPerSecond,
+    bytesPerSecond,
+    gflops,
+    peakShare,
+    updateMs,
+  } = result;
   const rates = [
     tokensPerSecond === null ? [] : [`${formatCount(tokensPerSecond)} tokens/s`],
     bytesPerSecond === null ? [] : [formatQuantity(bytesPerSecond, "B/s")],
@@ -88,6 +97,15 @@ export function formatResult(result: BenchResult): string {
   const lines = [`${workload.padEnd(12)} ${formatTiming(timing)}: ${rates.join(", ")}`];
   if (updateMs !== null && workload !== "muon-124m") {
     lines.push(`${" ".repeat(13)}optimiser step ${formatMs(updateMs)}`);
+  }
+  for (const { workers, bytesPerSecond, bytesPerCpuSecond } of result.textRates ?? []) {
+    const who = workers === 0 ? "one core" : `command with ${workers} worker${workers === 1 ? "" : "s"}`;
+    const rate = formatQuantity(bytesPerSecond, "B/s");
+    lines.push(
+      `${" ".repeat(13)}${who} ${rate}, ${
+        formatQuantity(bytesPerCpuSecond, "B")
+      } per second of processor time`,
+    );
   }
   if (result.peakBytes !== null) {
     const planned = result.plannedBytes === null

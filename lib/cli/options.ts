@@ -99,4 +99,28 @@ export interface TokenizeCommandOptions {
   readonly files: readonly string[];
   readonly shardTokens: number | undefined;
   readonly valFraction: number | undefined;
+  /** Field of an object, or column, with the text. */
+  readonly field: string | undefined;
+  /** What standard input holds: a file's ending without the dot. */
+  readonly format: string | undefined;
+  readonly workers: number | undefined;
+}
+
+/** nanogpt data inspect FILE */
+export interface InspectOptions {
+  readonly file: string;
+  readonly json: boolean;
+}
+
+/** nanogpt data hellaswag */
+export interface FetchCommandOptions {
+  /** --out. */
+  readonly folder: string | undefined;
+  readonly baseUrl: string | undefined;
+  readonly verify: boolean;
+}
+
+/** nanogpt data fineweb10B [SHARDS] */
+export interface FinewebOptions extends FetchCommandOptions {
+  readonly shards: number | undefined;
 }

@@ -233,17 +233,50 @@ function addData(program: Program, choose: (action: Action) => void): void {
   data.command("tokenize")
     .description("tokenise text files, .txt (a document each) or .jsonl (a document a line, field text)")
     .argument("<out>", "folder for the shards, NAME_train_000000.bin and so on; NAME is the folder's")
-    .argument("<files...>", "files; - is standard input, one document")
+    .argument(
+      "<files...>",
+      ".txt (one document a file), .jsonl, both also .gz or .zst, .parquet; - is standard input",
+    )
     .option("--shard-tokens <n>", "tokens of a whole shard", wholeFrom(1))
-    .option("--val-fraction <f>", "share of the documents for validation: 0.1 takes every tenth", nonNegative)
-    .action((folder, files, { shardTokens, valFraction }) => {
-      const request = { folder, files, shardTokens, valFraction };
-      choose(async () => (await import("./data.ts")).dataTokenize(request));
+    .option("--val-fraction <f>", "share of the documents for validation, chosen by hash", nonNegative)
+    .option("--field <name>", "field of .jsonl objects, or column of .parquet, with the text")
+    .option("--format <name>", "what standard input holds: txt, jsonl, jsonl.gz and so on")
+    .option("--workers <n>", "threads that encode; without, one for each core", wholeFrom(1))
+    .action((folder, files, { shardTokens, valFraction, field, format, workers }) => {
+      const request = { folder, files, shardTokens, valFraction, field, format, workers };
+      choose(async (context) => (await import("./data.ts")).dataTokenize(request, context));
     });
   data.command("inspect")
     .description("what a shard holds")
     .argument("<file>", "shard")
-    .action((file) => choose(async () => (await import("./data.ts")).dataInspect(file)));
+    .option("--json", "one object")
+    .action((file, { json = false }) => {
+      choose(async () => (await import("./data.ts")).dataInspect({ file, json }));
+    });
+  fetchCommand(
+    data,
+    "fineweb10B",
+    "download the GPT-2 tokens of FineWeb10B: the validation shard, then training shards",
+  )
+    .argument("[shards]", "how many training shards, of 100 million tokens; 10 without", wholeFrom(1))
+    .action((shards, { out: folder, baseUrl, verify = false }) => {
+      const request = { shards, folder, baseUrl, verify };
+      choose(async (context) => (await import("./data_fetch.ts")).dataFineweb(request, context));
+    });
+  fetchCommand(data, "hellaswag", "download HellaSwag's validation questions")
+    .action(({ out: folder, baseUrl, verify = false }) => {
+      const request = { folder, baseUrl, verify };
+      choose(async () => (await import("./data_fetch.ts")).dataHellaswag(request));
+    });
+}
+
+/** A command that downloads files. */
+function fetchCommand(data: Program, name: string, about: string) {
+  return data.command(name)
+    .description(about)
+    .option("--out <dir>", "folder for the files")
+    .option("--base-url <url>", "a mirror: the address of a plain folder with the files")
+    .option("--verify", "read what is there already, not only its size");
 }
 
 /** --curve FILE needs the run to compare, a run needs --curve, and neither goes with --golden. */

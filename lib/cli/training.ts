@@ -2,9 +2,9 @@
 // signals passed on. Serves every command that trains. Settles no configuration and no folder: those come in. Prints
 // only through the view. May import lib/base, lib/config, lib/run and its neighbours.
 
-import { DivergedError, InternalError, RunError, UserError } from "../base/errors.ts";
+import { InternalError, reviveError } from "../base/errors.ts";
 import type { ResolvedConfig } from "../config/load.ts";
-import type { StopFlag, ThrownError, TrainEvent, TrainRequest } from "../run/events.ts";
+import type { StopFlag, TrainEvent, TrainRequest } from "../run/events.ts";
 import { removeEmpty } from "../run/folder.ts";
 import type { Context } from "./context.ts";
 import type { TrainView } from "./train_view.ts";
@@ -36,10 +36,19 @@ export interface TrainingMeans {
 export async function runTraining(training: Training, means: TrainingMeans): Promise<TrainingEnd> {
   const { resolved, folder, isNew, resume } = training;
   const { context, stop, view } = means;
-  const { assets, environment } = context;
+  const { assets, environment: { isa } } = context;
+  const request: TrainRequest = {
+    kind: "train",
+    resolved,
+    assets,
+    environment: { isa },
+    folder,
+    resume,
+    stop,
+  };
   const worker = context.startWorker();
   try {
-    return await follow(worker, { resolved, assets, environment, folder, resume, stop }, means);
+    return await follow(worker, request, means);
   } finally {
     worker.terminate();
     view.close();
@@ -53,7 +62,7 @@ function follow(worker: Worker, request: TrainRequest, { view, heard }: Training
     worker.onmessage = (message: MessageEvent<TrainEvent>) => {
       const event = message.data;
       if (event.kind === "failed") {
-        fail(revive(event.error));
+        fail(reviveError(event.error));
         return;
       }
       view.show(event);
@@ -66,23 +75,6 @@ function follow(worker: Worker, request: TrainRequest, { view, heard }: Training
     };
     worker.postMessage(request);
   });
-}
-
-/** The error that the worker threw, as its class. */
-function revive(thrown: ThrownError): Error {
-  switch (thrown.name) {
-    case "UserError":
-      return new UserError(thrown.message);
-    case "DivergedError":
-      return new DivergedError(thrown.message);
-    case "RunError":
-      return new RunError(thrown.message);
-    default: {
-      const error = new InternalError(thrown.message.replace(/^internal: /, ""));
-      if (thrown.stack) error.stack = thrown.stack;
-      return error;
-    }
-  }
 }
 
 /** First SIGINT or SIGTERM: finish the step and write a checkpoint. Second: leave at once. SIGHUP: go on without a terminal. */

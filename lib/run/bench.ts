@@ -5,7 +5,13 @@
 import type { IsaName } from "../../ffi/cpu.ts";
 import type { Device, DeviceDescription, DevicePeak } from "../../ffi/device.ts";
 import { PRESETS } from "../config/presets.ts";
-import { benchLoader, benchTokenizer, type DataFigures, type LoaderWork } from "./bench_data.ts";
+import {
+  benchLoader,
+  benchTokenizer,
+  type DataFigures,
+  type LoaderWork,
+  type TextRate,
+} from "./bench_data.ts";
 import { benchTraining, type Part, type TrainingFigures, type TrainingWork } from "./bench_train.ts";
 import { openDevice, type Precision } from "./devices.ts";
 import { Peer, type PeerDescription, type PeerRequest } from "./peer.ts";
@@ -24,8 +30,10 @@ export interface BenchRequest {
   readonly threads: number;
   readonly isa: IsaName;
   readonly cpuLibrary: string;
-  /** Folder of the package with the built-in corpus as text. */
-  readonly corpusText: string;
+  /** Folder with the built-in corpus. */
+  readonly corpus: string;
+  /** Starts worker.ts. */
+  readonly startWorker: () => Worker;
   readonly byStep: boolean;
   /** A Python with torch and the script to run with it, for workloads that the script knows. */
   readonly peer: Pick<PeerRequest, "python" | "script"> | undefined;
@@ -61,6 +69,8 @@ export interface BenchResult {
   readonly plannedBytes: number | null;
   /** Bytes of text or shard; null where the work is on tokens in memory. */
   readonly bytesPerSecond: number | null;
+  /** tokenize only, whose other figures are of the first of them. */
+  readonly textRates?: readonly TextRate[];
   readonly timing: Timing;
   readonly peer?: PeerResult;
   readonly steps?: readonly StepGroup[];
@@ -113,7 +123,7 @@ async function benchWorkload(
       return { ...common, ...dataResult(await benchLoader(RECORD_STEPS, request.budget)) };
     case "tokenize":
       resetPeakResident();
-      return { ...common, ...dataResult(await benchTokenizer(request.corpusText, request.budget)) };
+      return { ...common, ...await tokenizeResult(request) };
     default:
       return workload satisfies never;
   }
@@ -210,6 +220,12 @@ function dataResult({ timing, tokens, bytes }: DataFigures): Figures {
     bytesPerSecond: bytes / timing.medianMs * 1000,
     timing,
   };
+}
+
+async function tokenizeResult({ corpus, threads, startWorker, budget }: BenchRequest): Promise<Figures> {
+  const workers = threads === 0 ? navigator.hardwareConcurrency : threads;
+  const found = await benchTokenizer(corpus, workers, startWorker, budget);
+  return { ...dataResult(found), textRates: found.rates };
 }
 
 /** The peer's fastest variant counts. */

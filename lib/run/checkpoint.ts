@@ -6,7 +6,7 @@
 import { createHash } from "node:crypto";
 import { basename, join } from "@std/path";
 import { InternalError, messageOf, RunError, UserError } from "../base/errors.ts";
-import { writeAll } from "../base/files.ts";
+import { syncFolder, writeAll } from "../base/files.ts";
 import {
   encodeHeader,
   openSafetensors,
@@ -179,18 +179,6 @@ function writeSynced(path: string, write: (sink: (bytes: Uint8Array) => void) =>
     onDisk(() => file.syncSync());
   } finally {
     file.close();
-  }
-}
-
-/** Makes names in a folder last through a power cut; file systems that know no such thing refuse with EINVAL. */
-function syncFolder(folder: string): void {
-  const handle = Deno.openSync(folder, { read: true });
-  try {
-    handle.syncSync();
-  } catch (error) {
-    if (!(error instanceof Error && "code" in error && error.code === "EINVAL")) throw error;
-  } finally {
-    handle.close();
   }
 }
 

@@ -3,15 +3,19 @@
 // import types of lib/base, lib/config, lib/run and ffi/.
 
 import type { Assets, Environment } from "../base/assets.ts";
+import type { ThrownError } from "../base/errors.ts";
 import type { ResolvedConfig } from "../config/load.ts";
 import type { DeviceDescription, DevicePeak } from "../../ffi/device.ts";
 import type { MetricsRecord } from "./metrics.ts";
 
 /** Everything the trainer needs; sent to the worker once. */
 export interface TrainRequest {
+  /** Tells it from the other work of worker.ts. */
+  readonly kind: "train";
   readonly resolved: ResolvedConfig;
   readonly assets: Assets;
-  readonly environment: Environment;
+  /** What a run needs of it: no secret goes to the worker. */
+  readonly environment: Pick<Environment, "isa">;
   /** Folder of the run. */
   readonly folder: string;
   /** A checkpoint to go on from, "auto" for the newest of the folder, undefined to start anew. */
@@ -47,13 +51,6 @@ export type TrainEvent =
     readonly trainSeconds: number;
   }
   | { readonly kind: "failed"; readonly error: ThrownError };
-
-/** An error as it crosses from the worker: its class by name. */
-export interface ThrownError {
-  readonly name: string;
-  readonly message: string;
-  readonly stack: string | undefined;
-}
 
 /** The stop flag: set by the interface, read by the trainer between steps, also while no message can reach it. */
 export class StopFlag {

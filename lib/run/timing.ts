@@ -1,7 +1,8 @@
-// Repeats a piece of work within a time budget and sums up how long it took, and reads how much memory the process
-// has used. Knows nothing of what it times; leaves out no run as an outlier, and does no warm-up of its own. May
-// import lib/base only.
+// Repeats a piece of work within a time budget and sums up how long it took, and reads how much memory and processor
+// time the process has used. Knows nothing of what it times; leaves out no run as an outlier, and does no warm-up of its
+// own. May import lib/base only.
 
+import { cpuUsage } from "node:process";
 import { InternalError } from "../base/errors.ts";
 
 /** How long runs of the same work took, in milliseconds. */
@@ -37,6 +38,12 @@ export function timingOf(ms: readonly number[]): Timing {
     throw new InternalError("No run to sum up");
   }
   return { runs: sorted.length, medianMs: (low + high) / 2, minMs, maxMs };
+}
+
+/** Seconds that processors have spent on this process, all its threads together. */
+export function cpuSeconds(): number {
+  const { user, system } = cpuUsage();
+  return (user + system) / 1e6;
 }
 
 /** Bytes of this process that were in memory at once at most, since the last reset; undefined where Linux does not say. */

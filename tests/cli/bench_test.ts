@@ -91,6 +91,30 @@ Deno.test("formatResult() prints median and range, rates, the optimiser step and
   assertMatch(one, /^train-124m {3}25\.0 s \(one run\): /);
 });
 
+Deno.test("formatResult() prints the tokenizer's rates on one core and with workers", () => {
+  const textRates = [
+    { workers: 0, bytesPerSecond: 15e6, bytesPerCpuSecond: 15.5e6 },
+    { workers: 2, bytesPerSecond: 27e6, bytesPerCpuSecond: 13.9e6 },
+  ];
+  const text = formatResult({ ...RESULT, workload: "tokenize", bytesPerSecond: 15e6, textRates });
+  assertStringIncludes(
+    text,
+    "             one core 15.0 MB/s, 15.5 MB per second of processor time\n" +
+      "             command with 2 workers 27.0 MB/s, 13.9 MB per second of processor time\n",
+  );
+});
+
+Deno.test("bench tokenize --json has both rates, of the built-in corpus", async () => {
+  const { code, stdout, stderr } = await nanogpt(["bench", "tokenize", "--json", "--threads", "2"]);
+  assertEquals(code, 0, stderr);
+  const { textRates, bytesPerSecond, tokensPerSecond } = JSON.parse(stdout);
+  assertEquals(textRates.map(({ workers }: { workers: number }) => workers), [0, 2]);
+  assertEquals(textRates[0].bytesPerSecond, bytesPerSecond);
+  assert(textRates[1].bytesPerSecond > 0 && textRates[1].bytesPerCpuSecond > 0);
+  // English text has between four and six bytes a token.
+  assert(bytesPerSecond > 4 * tokensPerSecond && bytesPerSecond < 6 * tokensPerSecond);
+});
+
 Deno.test("formatResult() prints the peer and the ratio, and the steps", () => {
   const description = { name: "PyTorch 2", variants: ["eager"], precision: "bf16", tokens: 4096 };
   const timing = { runs: 1, medianMs: 4000, minMs: 4000, maxMs: 4000 };

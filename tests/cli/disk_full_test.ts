@@ -3,30 +3,8 @@
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { join } from "@std/path";
-import { denoArgs, inRunFolder, metricsOf, mustRun, namesIn, trainArgs } from "./small_run.ts";
-
-interface Mounted {
-  readonly success: boolean;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-/** Runs a shell command line in a mount namespace of its own; see unshare(1). */
-async function mounting(line: string): Promise<Mounted> {
-  try {
-    const args = ["--map-root-user", "--mount", "timeout", "60", "sh", "-c", line];
-    const { success, stdout, stderr } = await new Deno.Command("unshare", { args, env: { NO_COLOR: "1" } })
-      .output();
-    const text = new TextDecoder();
-    return { success, stdout: text.decode(stdout), stderr: text.decode(stderr) };
-  } catch (error) {
-    return { success: false, stdout: "", stderr: String(error) };
-  }
-}
-
-function quoted(args: readonly string[]): string {
-  return [Deno.execPath(), ...denoArgs(args)].map((word) => `'${word}'`).join(" ");
-}
+import { mounting, quoted } from "./small_disk.ts";
+import { inRunFolder, metricsOf, mustRun, namesIn, trainArgs } from "./small_run.ts";
 
 Deno.test("A full disk ends training with exit code 2; the checkpoint before loads and the run goes on from it", () =>
   inRunFolder(async (folder) => {

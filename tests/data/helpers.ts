@@ -52,6 +52,11 @@ export function range(first: number, count: number): number[] {
   return Array.from({ length: count }, (_, i) => first + i);
 }
 
+/** Starts worker.ts, as main.ts does. */
+export function startWorker(): Worker {
+  return new Worker(new URL("../../worker.ts", import.meta.url), { type: "module" });
+}
+
 /** Whole numbers below `limit`, the same for the same seed (mulberry32). */
 export function randomBelow(seed: number): (limit: number) => number {
   let state = seed;

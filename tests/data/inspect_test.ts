@@ -12,6 +12,7 @@ Deno.test("inspectShard() counts documents, lengths and foreign tokens", () =>
     // Two tokens of an earlier document, then documents of 3, 1, 5 and 2 tokens.
     const path = await putShard(folder, "a.bin", [15496, 995, E, 1, 2, E, E, 3, 4, 5, 60000, E, 7]);
     const report = await inspectShard(path);
+    const digest = await crypto.subtle.digest("SHA-256", await Deno.readFile(path));
     assertEquals(report, {
       path,
       bytes: 1024 + 26,
@@ -28,10 +29,18 @@ Deno.test("inspectShard() counts documents, lengths and foreign tokens", () =>
       highestToken: 60000,
       foreignTokens: 1,
       firstText: 'Hello world<|endoftext|>"#<|endoftext|><|endoftext|>$%&\ufffd<|endoftext|>(',
+      sha256: new Uint8Array(digest).toHex(),
     });
     const text = formatReport(report);
     for (
-      const part of [path, "13", "4, after 2 tokens of an earlier one", "mean 2.8, shortest 1", "median 2"]
+      const part of [
+        path,
+        "13",
+        "not eos",
+        "4, after 2 tokens of an earlier one",
+        "mean 2.8, shortest 1",
+        "median 2",
+      ]
     ) {
       assertStringIncludes(text, part);
     }

@@ -59,6 +59,7 @@ function randomText(below: (limit: number) => number): string {
   const alphabet = [
     ..."aeiost THE.,'12\n\t\u00a0\u00e9\u3000\u65e5\u0085\ufeff",
     "\ud83d\udc69",
+    "\ud840\udc00",
     "\u200d",
     "  ",
     "'s",
@@ -110,7 +111,18 @@ Deno.test("lastCut() cuts where both parts give the tokens of the whole", () => 
     );
   }
   assert(cuts > 500, `only ${cuts} texts had a cut`);
-  assertEquals(lastCut("one two three "), 7);
-  assertEquals(lastCut("one\ntwo"), 3);
-  for (const none of ["", "word", " word", "word ", "a  b", "a \n b"]) assertEquals(lastCut(none), 0);
+  const known: [string, number][] = [
+    ["one two three ", 13],
+    ["one\ntwo", 3],
+    ["a \n b", 1],
+    ["\u65e5\u672c\u3001\u8a9e", 2],
+    ["it's", 2],
+    ["\u65e5\ud840\udc00", 0], // a letter that takes two places
+    ["", 0],
+    ["word", 0],
+    [" word", 0],
+    ["12345", 0],
+    ["?!", 0],
+  ];
+  assertEquals(known.map(([text]) => lastCut(text)), known.map(([, cut]) => cut));
 });

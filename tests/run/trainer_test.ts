@@ -50,7 +50,15 @@ async function trainSmall(folder: string, name: string, options: Options = {}): 
   await Deno.mkdir(join(folder, name), { recursive: true });
   const environment = { isa: undefined };
   await train(
-    { resolved, assets, environment, folder: join(folder, name), resume: options.resume, stop },
+    {
+      kind: "train",
+      resolved,
+      assets,
+      environment,
+      folder: join(folder, name),
+      resume: options.resume,
+      stop,
+    },
     (event) => {
       events.push(event);
       if (options.stopAt?.(event)) flag.set();
