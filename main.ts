@@ -25,6 +25,7 @@ const environment: Environment = {
 const context: Context = {
   assets,
   environment,
+  commitFile: fromFileUrl(new URL("./commit.txt", import.meta.url)),
   startWorker: () => new Worker(new URL("./worker.ts", import.meta.url), { type: "module" }),
 };
 

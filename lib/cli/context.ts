@@ -8,6 +8,8 @@ import type { Assets, Environment } from "../base/assets.ts";
 export interface Context {
   readonly assets: Assets;
   readonly environment: Environment;
+  /** Holds the commit that the single file was made of; absent in a checkout. */
+  readonly commitFile: string;
   /** Starts worker.ts; its address is known to main.ts alone. */
   readonly startWorker: () => Worker;
 }

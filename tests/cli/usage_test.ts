@@ -3,6 +3,7 @@
 
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
+import { NANOGPT_ABI_VERSION } from "../../ffi/symbols.ts";
 import { VERSION } from "../../lib/base/version.ts";
 import { nanogpt, ROOT } from "./command.ts";
 
@@ -22,7 +23,11 @@ Deno.test("--help and --version are answers, on standard output", async () => {
   for (const command of ["train", "eval", "sample", "data", "plan", "bench", "check", "config", "info"]) {
     assertMatch(help.stdout, new RegExp(`^  ${command}\\b`, "m"));
   }
-  assertEquals(await nanogpt(["--version"]), { code: 0, stdout: `${VERSION}\n`, stderr: "" });
+  const version = await nanogpt(["--version"]);
+  assertEquals([version.code, version.stderr], [0, ""]);
+  const facts =
+    `nanogpt ${VERSION}\ncommit checkout\nkernel ABI ${NANOGPT_ABI_VERSION}\ninstruction sets portable`;
+  assertEquals(version.stdout.slice(0, facts.length), facts);
   const train = await nanogpt(["train", "--help"]);
   assertEquals(train.code, 0);
   for (const option of ["--preset", "--set", "--out", "--resume", "--device", "--precision"]) {
