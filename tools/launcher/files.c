@@ -8,15 +8,15 @@
 #include <string.h>
 #include <unistd.h>
 
-bool make_folders(const char* path) {
-  return make_parents(path) && (mkdir(path, 0700) == 0 || errno == EEXIST);
+bool make_folders(const char* path, mode_t mode) {
+  return make_parents(path, mode) && (mkdir(path, mode) == 0 || errno == EEXIST);
 }
 
-bool make_parents(const char* path) {
+bool make_parents(const char* path, mode_t mode) {
   char* part = text("%s", path);
   for (char* slash = strchr(part + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
     *slash = 0;
-    if (mkdir(part, 0700) != 0 && errno != EEXIST) return false;
+    if (mkdir(part, mode) != 0 && errno != EEXIST) return false;
     *slash = '/';
   }
   return true;

@@ -7,11 +7,11 @@
 #include <stddef.h>
 #include <sys/stat.h>
 
-// Makes a folder and those above it, for this user alone. False: errno says why; one that is there already is right.
-bool make_folders(const char* path);
+// Makes a folder and those above it, with this mode. False: errno says why; one that is there already is right.
+bool make_folders(const char* path, mode_t mode);
 
 // Makes the folders above `path`.
-bool make_parents(const char* path);
+bool make_parents(const char* path, mode_t mode);
 
 // Removes a folder with all that is in it, as far as it can; follows no link.
 void remove_tree(const char* path);

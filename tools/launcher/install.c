@@ -17,6 +17,8 @@
 #include <unistd.h>
 
 static const char TEMPORARY[] = "temporary-";
+// Of unpacked folders: what root unpacks, say into an image, serves all users. A place that is made is its user's alone.
+enum { READABLE = 0755 };
 
 bool is_complete(const Archive* archive, const char* folder) {
   struct stat status;
@@ -64,7 +66,7 @@ static Outcome unpack_all(const Archive* archive, const char* folder, const Entr
   for (size_t i = 0; i < archive->count; i++) {
     *at = &archive->entries[i];
     const char* path = text("%s/%s", folder, (*at)->path);
-    if (!make_parents(path)) {
+    if (!make_parents(path, READABLE)) {
       *reason = strerror(errno);
       return NOT_WRITTEN;
     }
@@ -87,7 +89,7 @@ static const char* make_folder(const Archive* archive, const char* place, const 
   }
   if (outcome == NOT_WRITTEN) return reason;
   remove_tree(folder);  // not there, or not whole
-  if (rename(temporary, folder) == 0) return NULL;
+  if (chmod(temporary, READABLE) == 0 && rename(temporary, folder) == 0) return NULL;
   reason = strerror(errno);
   remove_tree(temporary);
   return is_complete(archive, folder) ? NULL : reason;  // made by another, where locks do nothing
@@ -95,7 +97,7 @@ static const char* make_folder(const Archive* archive, const char* place, const 
 
 // Why a place cannot hold programs of this user; NULL where it can.
 static const char* refuse_place(const char* place) {
-  if (!make_folders(place)) return strerror(errno);
+  if (!make_folders(place, 0700)) return strerror(errno);
   struct stat status;
   struct statvfs disk;
   if (stat(place, &status) != 0 || statvfs(place, &disk) != 0) return strerror(errno);

@@ -7,6 +7,9 @@
 # is new; ./nanogpt itself changes only when its bytes do.
 
 PACK ?= launcher
+ifeq ($(filter launcher compile,$(PACK)),)
+$(error PACK is "$(PACK)", expected launcher or compile)
+endif
 STAGE := build/stage
 
 # What lies beside the program, under the paths that main.ts names: files, or folders with all that is in them.
