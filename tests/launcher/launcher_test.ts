@@ -220,7 +220,7 @@ Deno.test("Another version is removed once nobody uses it", () =>
       packSmall(folder, `program ${version}`, { version })
     );
     assert(first !== undefined && second !== undefined && third !== undefined);
-    const child = commandOf(first, ["wait"], { env }).spawn();
+    const child = commandOf(first, ["hold"], { env }).spawn();
     await firstWords(child);
     const [held = ""] = versionsIn(cache);
     await start(second, ["words"], { env });

@@ -15,6 +15,7 @@ case $1 in
   exit) exit "$2" ;;
   env) /usr/bin/env ;;
   copy) cat; echo copied >&2 ;;
+  hold) echo ready; exec sleep 60 ;;
   wait) trap 'echo caught; exit 130' INT; echo ready; while :; do sleep 0.05; done ;;
 esac
 `;
