@@ -2,7 +2,7 @@
 # It is unpacked when the image is built, so that containers of any user start warm and may be read-only but for /work.
 # For GPUs nothing is added here: the NVIDIA container toolkit brings the driver in (docker run --gpus all).
 FROM debian:bookworm-slim
-COPY --chmod=755 nanogpt /usr/local/bin/nanogpt
+COPY nanogpt /usr/local/bin/nanogpt
 ENV NANOGPT_CACHE=/opt/nanogpt
 RUN install -d -m 755 /opt/nanogpt && nanogpt --verify-install
 WORKDIR /work

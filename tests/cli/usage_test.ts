@@ -35,6 +35,17 @@ Deno.test("--help and --version are answers, on standard output", async () => {
   }
 });
 
+Deno.test("deno task nanogpt runs this checkout in the folder it is called from", async () => {
+  const command = new Deno.Command(Deno.execPath(), {
+    args: ["task", "--quiet", "nanogpt", "data", "inspect", "usage_test.ts"],
+    cwd: join(ROOT, "tests", "cli"),
+    env: { NO_COLOR: "1" },
+  });
+  const { code, stderr } = await command.output();
+  assertEquals(code, 1);
+  assertMatch(new TextDecoder().decode(stderr), /^usage_test\.ts is not a token shard: /);
+});
+
 Deno.test("no command at all: help on standard error, exit code 1", async () => {
   const { code, stdout, stderr } = await nanogpt([]);
   assertEquals([code, stdout], [1, ""]);

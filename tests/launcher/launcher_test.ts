@@ -249,7 +249,16 @@ Deno.test("A HOME that cannot be written to, and one of another user: it goes to
     await Deno.mkdir(join(folder, "shared"), { mode: 0o755 });
     const shared = { env: { NANOGPT_CACHE: join(folder, "shared") } };
     assertEquals((await start(program, ["--verify-install"], shared)).code, 0);
-    assertEquals((await start(program, ["words", "y"], { ...shared, unprivileged: true })).stdout, "<y>");
+    const served = { ...shared, unprivileged: true };
+    assertEquals((await start(program, ["words", "y"], served)).stdout, "<y>");
+    const [version = ""] = versionsIn(shared.env.NANOGPT_CACHE);
+    flipBit(join(shared.env.NANOGPT_CACHE, version, "app/main.js"), 0);
+    const damaged = await start(program, ["--verify-install"], served);
+    assertEquals([damaged.code, /: app\/main\.js\n$/.test(damaged.stdout)], [125, true], damaged.stdout);
+    assertMatch(
+      damaged.stderr,
+      /^Cannot start nanogpt: .* cannot be unpacked anew: Permission denied; .*\n$/,
+    );
     // A folder of another user's is not trusted, nor one that others may write to.
     await Deno.mkdir(join(folder, "strange"), { mode: 0o777 });
     await Deno.chmod(join(folder, "strange"), 0o777);

@@ -1,6 +1,6 @@
 // The stage: the worker's address, the assets, the same bytes each time; and what deno compile would embed of it.
 
-import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertNotEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { join } from "@std/path";
 import { Buffer } from "node:buffer";
 import { UserError } from "../../lib/base/errors.ts";
@@ -19,7 +19,8 @@ async function tool(name: string, args: readonly string[], env: Record<string, s
   const command = new Deno.Command(Deno.execPath(), {
     args: ["run", "--quiet", "--allow-all", `tools/launcher/${name}.ts`, ...args],
     cwd: ROOT,
-    env: { NO_COLOR: "1", ...env },
+    // With the esbuild that make has laid there.
+    env: { NO_COLOR: "1", DENO_DIR: join(ROOT, ".deno_dir"), ...env },
   });
   const { code, stderr } = await command.output();
   return { code, stderr: new TextDecoder().decode(stderr) };
@@ -106,6 +107,26 @@ Deno.test("The stage of this checkout", (t) =>
         }
       },
     );
+  }));
+
+Deno.test("pack.ts leaves a single file alone that would get the same bytes, and makes it anew when one input differs", () =>
+  inOpenFolder(async (folder) => {
+    const [stage, out] = [join(folder, "stage"), join(folder, "nanogpt")];
+    await Deno.mkdir(stage);
+    const pack = async (program: string, runtime: string) => {
+      await Deno.writeTextFile(join(stage, "main.js"), program);
+      const args = [launcherOf("stored") ?? "", "stored", stage, join(folder, "results"), out, runtime];
+      assertEquals(await tool("pack", args), { code: 0, stderr: "" });
+      return (await Deno.stat(out)).ino;
+    };
+    const first = await pack("one", "/bin/true");
+    assertEquals(await pack("one", "/bin/true"), first);
+    const second = await pack("two", "/bin/true");
+    assertNotEquals(second, first);
+    assertNotEquals(await pack("two", "/bin/false"), second);
+    await Deno.remove(join(stage, "main.js"));
+    const { code, stderr } = await tool("pack", [launcherOf("stored") ?? "", "stored", stage, folder, out]);
+    assertEquals([code, stderr], [1, `Cannot pack ${stage}: it holds no main.js\n`]);
   }));
 
 Deno.test("PACK=compile without a base runtime, or with a wrong one, says what to do and leaves no file", () =>

@@ -12,7 +12,8 @@ $(error PACK is "$(PACK)", expected launcher or compile)
 endif
 STAGE := build/stage
 
-# What lies beside the program, under the paths that main.ts names: files, or folders with all that is in them.
+# What lies beside the program, under the paths that main.ts names: files, or folders with all that is in them. make builds
+# each of them first.
 ASSETS := build/libnanogpt_cpu.so build/corpus tests/peers/pytorch_peer.py
 ASSETS += $(wildcard build/libnanogpt_cuda.so)
 
