@@ -56,6 +56,7 @@ static Outcome copy_stored(const Archive* archive, const Entry* entry, Sink* sin
 static Outcome decompress(const Archive* archive, const Entry* entry, Sink* sink, const char** reason) {
   static char chunk[CHUNK_BYTES], made[CHUNK_BYTES];
   ZSTD_DStream* stream = ZSTD_createDStream();
+  if (stream == NULL) fail("not enough memory");
   ZSTD_inBuffer in = {chunk, 0, 0};
   uint64_t done = 0;
   size_t expected = 1;  // 0 once the frame has ended
