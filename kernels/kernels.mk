@@ -8,7 +8,8 @@
 
 CXX ?= g++
 KERNEL_FLAGS := -std=c++17 -O3 -fPIC -fno-math-errno -fvisibility=hidden -fno-gnu-unique -Wall -Wextra -Werror -Wno-psabi -MMD -MP
-KERNEL_LINK := -shared -pthread -static-libstdc++ -static-libgcc -Wl,--no-undefined -Wl,--version-script=kernels/cpu/exports.map
+# Without --gc-sections what the standard library never uses here would ask for a newer glibc than the rest (2.36, not 2.35).
+KERNEL_LINK := -shared -pthread -static-libstdc++ -static-libgcc -Wl,--no-undefined -Wl,--gc-sections -Wl,--version-script=kernels/cpu/exports.map
 
 KERNEL_ONCE := context dispatch machine pool
 KERNEL_OPS := $(filter-out $(KERNEL_ONCE),$(basename $(notdir $(sort $(wildcard kernels/cpu/*.cpp)))))
