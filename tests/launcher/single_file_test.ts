@@ -130,6 +130,16 @@ Deno.test("new-machine.sh checks the machine and trains; run again it goes on", 
       );
     }
     assertStringIncludes(found[1]?.stderr ?? "", "The run is finished already; there is nothing left to do");
+    // What it does with the record's data, on a nanogpt that only says what it was asked.
+    await Deno.writeTextFile(join(folder, "nanogpt"), '#!/bin/sh\necho "$@"\n');
+    const asked = await start(script, ["--ranks", "2"], { env: { PATH: env.PATH, SHARDS: "3" } });
+    assertEquals(asked.stdout.split("\n"), [
+      "--verify-install",
+      "info",
+      "data fineweb10B 3",
+      "train --preset speedrun-2024-11-19 --out runs/speedrun-2024-11-19 --resume auto --ranks 2",
+      "",
+    ]);
     await Deno.remove(join(folder, "nanogpt"));
     const alone = await start(script, [], { env });
     assertEquals(alone.code, 1);
