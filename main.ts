@@ -7,6 +7,7 @@ import type { Assets, Environment } from "./lib/base/assets.ts";
 import type { Context } from "./lib/cli/context.ts";
 import { runCommand } from "./lib/cli/program.ts";
 import { reportError, reportStrays } from "./lib/cli/report_error.ts";
+import { terminalOf } from "./lib/cli/terminal.ts";
 
 const assets: Assets = {
   cpuLibrary: fromFileUrl(new URL("./build/libnanogpt_cpu.so", import.meta.url)),
@@ -26,6 +27,7 @@ const context: Context = {
   assets,
   environment,
   commitFile: fromFileUrl(new URL("./commit.txt", import.meta.url)),
+  terminal: terminalOf((name) => Deno.env.get(name)),
   startWorker: () => new Worker(new URL("./worker.ts", import.meta.url), { type: "module" }),
 };
 

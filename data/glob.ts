@@ -34,9 +34,13 @@ async function exists(path: string): Promise<boolean> {
 /**
  * The files that `pattern` names, sorted by their whole path. A path that exists as it is written names itself, even
  * with glob characters in it. Relative patterns are from the current folder. `what` is the key or flag the pattern
- * came from ("data.train", "--val"), for the UserError when nothing matches.
+ * came from ("data.train", "--val"), for the UserError when nothing matches; `hint` says there what to do.
  */
-export async function expandGlob(pattern: string, what: string): Promise<string[]> {
+export async function expandGlob(
+  pattern: string,
+  what: string,
+  hint = "check the path, or fetch the data first (`nanogpt data fineweb10B`, `nanogpt data tokenize`)",
+): Promise<string[]> {
   const describe = `${what} ${JSON.stringify(pattern)}`;
   if (pattern.trim() === "") {
     throw new UserError(`${what} is empty: expected a path or a pattern such as data/*.bin`);
@@ -57,10 +61,7 @@ export async function expandGlob(pattern: string, what: string): Promise<string[
     found = next.filter((_, i) => checks[i]);
     if (found.length === 0) {
       const where = isGlob(part) ? `no name matches ${part}` : `${part} does not exist`;
-      throw new UserError(
-        `No file matches ${describe}: ${where}; check the path, or fetch the data first ` +
-          "(`nanogpt data fineweb10B`, `nanogpt data tokenize`)",
-      );
+      throw new UserError(`No file matches ${describe}: ${where}; ${hint}`);
     }
   }
   return found.sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));

@@ -14,6 +14,11 @@ export class RunError extends Error {
   readonly exitCode = 2;
 }
 
+/** Training met a value that is not finite: a RunError of the settings, not of the machine. */
+export class DivergedError extends RunError {
+  override name = "DivergedError";
+}
+
 /** A bug in nanogpt: the message starts `internal:`, the stack is shown, exit code 3. */
 export class InternalError extends Error {
   override name = "InternalError";
@@ -47,6 +52,8 @@ export function reviveError(thrown: ThrownError): Error {
   switch (thrown.name) {
     case "UserError":
       return new UserError(thrown.message);
+    case "DivergedError":
+      return new DivergedError(thrown.message);
     case "RunError":
       return new RunError(thrown.message);
     default: {

@@ -1,6 +1,6 @@
-// Numbers as people read them: counts, rates and bytes in round units, and rows as a table with aligned columns.
-// Formats only: prints nothing and reads no number back from text. For people; what a program reads is written as
-// plain numbers. Importable by all; imports nothing.
+// Numbers as people read them: counts, rates, bytes and durations in round units, and rows as a table with aligned
+// columns. Formats only: prints nothing and reads no number back from text. For people; what a program reads is written
+// as plain numbers. Importable by all; imports nothing.
 
 /** 12345678 as "12.3M", for rates and counts. */
 export function formatCount(value: number): string {
@@ -28,6 +28,20 @@ export function formatBytes(bytes: number): string {
     unit++;
   }
   return unit === 0 ? `${value} B` : `${value.toPrecision(3)} ${units[unit]}`;
+}
+
+/** "1:02:03" or "2:05": hours, minutes, seconds. */
+export function formatDuration(seconds: number): string {
+  const whole = Math.max(0, Math.round(seconds));
+  const parts = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
+  const shown = (parts[0] ?? 0) > 0 ? parts : parts.slice(1);
+  return shown.map((part, i) => i === 0 ? String(part) : String(part).padStart(2, "0")).join(":");
+}
+
+/** "[######----]" of `width` characters between the brackets. */
+export function formatBar(share: number, width: number): string {
+  const full = Math.round(Math.min(1, Math.max(0, share)) * width);
+  return `[${"#".repeat(full)}${"-".repeat(width - full)}]`;
 }
 
 /** Lines of cells in columns, two spaces apart. Columns that `left` names begin at the left, the others end at the right. */

@@ -67,6 +67,32 @@ export interface ConfigCommandOptions extends ConfigOptions {
   readonly schema: boolean;
 }
 
+/** nanogpt compare RUN... */
+export interface CompareOptions {
+  readonly runs: readonly string[];
+  /** --group name=glob, as written. */
+  readonly groups: readonly string[];
+  readonly target: number | undefined;
+  readonly json: boolean;
+}
+
+/** nanogpt watch RUN */
+export interface WatchOptions {
+  readonly run: string;
+  readonly once: boolean;
+}
+
+/** nanogpt sweep [config.json] */
+export interface SweepOptions extends ConfigOptions {
+  /** --over key=a,b,c, as written. */
+  readonly over: readonly string[];
+  /** Seeds of each combination. */
+  readonly seeds: number;
+  /** Nats behind the best run at which a run is stopped. */
+  readonly stopBehind: number | undefined;
+  readonly out: string | undefined;
+}
+
 /** nanogpt data tokenize OUT FILES... */
 export interface TokenizeCommandOptions {
   readonly folder: string;

@@ -65,6 +65,9 @@ function buildProgram(choose: (action: Action) => void) {
   addUse(program, choose);
   addProof(program, choose);
   addFacts(program, choose);
+  addCompare(program, choose);
+  addWatch(program, choose);
+  addSweep(program, choose);
   addData(program, choose);
   return program;
 }
@@ -158,6 +161,64 @@ function addProof(program: Program, choose: (action: Action) => void): void {
     .action((run, { golden = [], curve, device, precision, json = false }) => {
       const request = { golden, device, precision, json, curve: curveOf(curve, run, golden) };
       choose(async (context) => (await import("./check.ts")).check(request, context));
+    });
+}
+
+function addCompare(program: Program, choose: (action: Action) => void): void {
+  program.command("compare")
+    .description("runs and groups of runs beside each other: losses, settings, tests")
+    .argument("[runs...]", "folders of runs, or logs in the speedrun's form")
+    .option(
+      "--group <name=glob>",
+      "runs as one group, for mean, deviation and tests; may be repeated",
+      collect,
+    )
+    .option(
+      "--target <loss>",
+      "when it was passed; whether the mean is below it, by the speedrun's rule",
+      nonNegative,
+    )
+    .option("--json", "one object")
+    .action((runs, { group = [], target, json = false }) => {
+      const request = { runs, groups: group, target, json };
+      choose(async () => (await import("./compare.ts")).compare(request));
+    });
+}
+
+function addWatch(program: Program, choose: (action: Action) => void): void {
+  program.command("watch")
+    .description(
+      "a run as it goes on: chart, numbers, time left; q or Ctrl-C leaves, the run is not disturbed",
+    )
+    .argument("<run>", "folder of a run, or a log in the speedrun's form")
+    .option("--once", "print how it stands and end; also without a terminal")
+    .action((run, { once = false }) => {
+      choose(async (context) => (await import("./watch.ts")).watch({ run, once }, context));
+    });
+}
+
+function addSweep(program: Program, choose: (action: Action) => void): void {
+  configCommand(
+    program,
+    "sweep",
+    "train every combination of values, one run after another; the same command goes on",
+  )
+    .requiredOption(
+      "--over <key.path=a,b,c>",
+      "values of one key; may be repeated: every combination",
+      collect,
+    )
+    .option("--seeds <n>", "runs of each combination, of run.seed and the seeds after it", wholeFrom(1))
+    .option(
+      "--stop-behind <nats>",
+      "stop a run whose training loss is this far above the best run's",
+      nonNegative,
+    )
+    .option("--out <dir>", "folder of the sweep; runs/sweep-NAME, of the configuration or preset")
+    .action((file, options) => {
+      const { over, seeds = 1, stopBehind, out } = options;
+      const request = { ...configOptions(file, options), over, seeds, stopBehind, out };
+      choose(async (context) => (await import("./sweep.ts")).sweep(request, context));
     });
 }
 

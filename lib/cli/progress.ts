@@ -1,24 +1,12 @@
 // How a run looks on a terminal: one line that is drawn over and over, and plain lines where there is no terminal.
-// Formats and draws; decides nothing, and knows nothing of what is shown. Moves the cursor within its own line only.
-// May import output.ts and the units of lib/base.
+// Formats and draws; decides nothing, and knows nothing of what is shown, which cannot move the cursor either: only this
+// does, within its own line. May import its neighbours and lib/base.
 
+import { printable, printableLine } from "../base/printable.ts";
 import { err } from "./output.ts";
+import { terminalSize } from "./terminal.ts";
 
-/** "1:02:03" or "2:05": hours, minutes, seconds. */
-export function formatDuration(seconds: number): string {
-  const whole = Math.max(0, Math.round(seconds));
-  const parts = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
-  const shown = (parts[0] ?? 0) > 0 ? parts : parts.slice(1);
-  return shown.map((part, i) => i === 0 ? String(part) : String(part).padStart(2, "0")).join(":");
-}
-
-export { formatBytes, formatCount } from "../base/units.ts";
-
-/** "[######----]" of `width` characters between the brackets. */
-export function formatBar(share: number, width: number): string {
-  const full = Math.round(Math.min(1, Math.max(0, share)) * width);
-  return `[${"#".repeat(full)}${"-".repeat(width - full)}]`;
-}
+export { formatBar, formatBytes, formatCount, formatDuration } from "../base/units.ts";
 
 /** The line at the bottom of the terminal. Without a terminal nothing is drawn and lines print as they are. */
 export class StatusLine {
@@ -37,17 +25,15 @@ export class StatusLine {
   /** Draws the status over the one before. */
   draw(text: string): void {
     if (!this.#live) return;
-    this.#shown = text.slice(0, columns() - 1);
+    this.#shown = printableLine(text).slice(0, terminalSize().columns - 1);
     err.write(`\r\x1b[2K${this.#shown}`);
   }
 
   /** Prints a line that stays, above the status. */
   line(text: string): void {
-    if (!this.#live) {
-      err.line(text);
-      return;
-    }
-    err.write(`\r\x1b[2K${text}\n${this.#shown}`);
+    const shown = printable(text);
+    if (this.#live) err.write(`\r\x1b[2K${shown}\n${this.#shown}`);
+    else err.line(shown);
   }
 
   /** Takes the status away. */
@@ -59,12 +45,4 @@ export class StatusLine {
 
 function isTerminal(): boolean {
   return Deno.stderr.isTerminal();
-}
-
-function columns(): number {
-  try {
-    return Deno.consoleSize().columns;
-  } catch {
-    return 80;
-  }
 }

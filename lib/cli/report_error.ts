@@ -3,12 +3,13 @@
 // again. May import lib/base and output.
 
 import { InternalError, messageOf, RunError, UserError } from "../base/errors.ts";
+import { printable } from "../base/printable.ts";
 import { err } from "./output.ts";
 
 /** Prints what was thrown; returns the exit code: 1 the user's input, 2 failed while running, 3 a bug. */
 export function reportError(error: unknown): number {
   if (error instanceof UserError || error instanceof RunError) {
-    err.line(error.message);
+    err.line(printable(error.message));
     return error.exitCode;
   }
   const bug = error instanceof InternalError ? error : new InternalError(messageOf(error), { cause: error });

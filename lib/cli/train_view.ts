@@ -38,7 +38,7 @@ export class TrainView {
         this.#status.line(`step:${event.step}/${this.#steps} checkpoint ${event.path}`);
         break;
       case "sample":
-        this.#status.line(`step:${event.step}/${this.#steps} sample: ${printable(event.text)}`);
+        this.#status.line(`step:${event.step}/${this.#steps} sample: ${event.text}`);
         break;
       case "note":
         this.note(event.text);
@@ -105,11 +105,6 @@ export class TrainView {
   get #plainEvery(): number {
     return Math.max(1, Math.ceil(this.#steps / 100));
   }
-}
-
-/** Text that does nothing to a terminal: control characters but line feed and tab show as a middle dot. */
-function printable(text: string): string {
-  return text.replaceAll(/[^\P{Cc}\n\t]/gu, "\u00b7");
 }
 
 /** `text` as a shell takes it as one word: quoted only where it must be. */

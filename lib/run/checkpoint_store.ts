@@ -4,7 +4,7 @@
 
 import { basename, dirname, join } from "@std/path";
 import type { Batch, DataLoader, LoaderState } from "../../data/loader.ts";
-import { RunError } from "../base/errors.ts";
+import { DivergedError } from "../base/errors.ts";
 import { writeAll } from "../base/files.ts";
 import { writeSafetensors } from "../base/safetensors.ts";
 import type { Config } from "../config/schema.ts";
@@ -94,7 +94,7 @@ export class CheckpointStore {
    * The error for a step that met a NaN or infinity, after saving its tokens to look into. Checkpoints after
    * `trusted` are not to be named as good.
    */
-  nonFinite(found: NonFinite, batch: Batch | undefined, step: number, trusted: number): RunError {
+  nonFinite(found: NonFinite, batch: Batch | undefined, step: number, trusted: number): DivergedError {
     const path = join(this.#folder, `bad-batch-step-${String(step).padStart(6, "0")}.safetensors`);
     const where = found.microbatch === undefined ? "" : ` in microbatch ${found.microbatch}`;
     let saved = `its batch is saved in ${path}`;
@@ -105,7 +105,7 @@ export class CheckpointStore {
       saved = `its batch could not be saved: ${error instanceof Error ? error.message : error}`;
     }
     const last = newestIntact(this.#folder, trusted);
-    return new RunError(
+    return new DivergedError(
       `Step ${step} met a value that is not finite: ${found.tensor}${where}; ${saved}; training stopped, ` +
         (last === undefined ? "there is no checkpoint before it" : `the last good checkpoint is ${last}`) +
         `; lower the learning rates in a new run or use --precision fp32`,

@@ -10,6 +10,7 @@ export const RUN_FILES = {
   config: "config.json",
   log: "log.txt",
   metrics: "metrics.jsonl",
+  samples: "samples.jsonl",
   checkpoints: "checkpoints",
 } as const;
 
@@ -85,7 +86,8 @@ export function removeEmpty(folder: string): void {
   }
 }
 
-function exists(path: string): boolean {
+/** Whether there is anything at `path`. UserError where that cannot be told. */
+export function exists(path: string): boolean {
   try {
     Deno.statSync(path);
     return true;

@@ -1,9 +1,11 @@
-// What a run writes down as it goes: metrics.jsonl, one JSON object a step, and log.txt, lines in the speedrun's own
-// form. JSON has no NaN and no infinities: they are written as null and read back as NaN. A half-written last line, left
-// by a killed run, is dropped on resuming and skipped on reading. Keeps no clock. Imports lib/base only.
+// What a run writes down as it goes: metrics.jsonl, one JSON object a step, samples.jsonl, one a sample of text, and
+// log.txt, lines in the speedrun's own form. JSON has no NaN and no infinities: they are written as null and read back
+// as NaN. A half-written last line, left by a killed run, is dropped on resuming and skipped on reading. Keeps no clock.
+// May import lib/base and lib/config.
 
 import { messageOf, RunError, UserError } from "../base/errors.ts";
 import { writeAll } from "../base/files.ts";
+import { isObject } from "../config/check.ts";
 
 /** One step of training. `step` counts updates done, so the first record's is 1. */
 export interface MetricsRecord {
@@ -22,8 +24,14 @@ export interface MetricsRecord {
   phaseMs: Readonly<Record<string, number>>;
 }
 
-/** metrics.jsonl of a run under way. */
-export class MetricsLog {
+/** Text that the model wrote after a step. */
+export interface SampleRecord {
+  readonly step: number;
+  readonly text: string;
+}
+
+/** A file with a record a line, each of a step, of a run under way. */
+class RecordLog<T extends { readonly step: number }> {
   readonly #path: string;
   readonly #file: Deno.FsFile;
 
@@ -31,21 +39,35 @@ export class MetricsLog {
    * Opens the file for appending, made if it is not there, after dropping the records beyond `lastStep` (0: all) and
    * lines that are none. RunError where it cannot be written.
    */
-  constructor(path: string, lastStep: number) {
+  constructor(path: string, lastStep: number, parse: (line: string) => T | undefined) {
     this.#path = path;
     this.#file = written(path, () => {
-      truncate(path, lastStep);
+      truncate(path, (line) => (parse(line)?.step ?? Infinity) <= lastStep);
       return Deno.openSync(path, { append: true, create: true });
     });
   }
 
   /** Appends one record. RunError when the disk fails. */
-  append(record: MetricsRecord): void {
+  append(record: T): void {
     writeLine(this.#path, this.#file, JSON.stringify(record));
   }
 
   close(): void {
     this.#file.close();
+  }
+}
+
+/** metrics.jsonl of a run under way. */
+export class MetricsLog extends RecordLog<MetricsRecord> {
+  constructor(path: string, lastStep: number) {
+    super(path, lastStep, parseMetrics);
+  }
+}
+
+/** samples.jsonl of a run under way. */
+export class SampleLog extends RecordLog<SampleRecord> {
+  constructor(path: string, lastStep: number) {
+    super(path, lastStep, parseSample);
   }
 }
 
@@ -105,7 +127,7 @@ export function readMetrics(path: string): { records: MetricsRecord[]; malformed
     throw new UserError(`Cannot read the metrics ${path}: ${found}; give the folder of a run`);
   }
   const lines = linesOf(text);
-  const records = lines.map(parseRecord).filter((record) => record !== undefined);
+  const records = lines.map(parseMetrics).filter((record) => record !== undefined);
   return { records, malformed: lines.length - records.length };
 }
 
@@ -113,8 +135,8 @@ function linesOf(text: string): string[] {
   return text.split("\n").filter((line) => line !== "");
 }
 
-/** Keeps the lines of records up to `lastStep`, byte for byte; other lines go. Nothing is written if none goes. */
-function truncate(path: string, lastStep: number): void {
+/** Keeps some lines byte for byte; other lines go. Nothing is written if none goes. */
+function truncate(path: string, keeps: (line: string) => boolean): void {
   let text: string;
   try {
     text = Deno.readTextFileSync(path);
@@ -122,7 +144,7 @@ function truncate(path: string, lastStep: number): void {
     if (error instanceof Deno.errors.NotFound) return;
     throw error;
   }
-  const kept = linesOf(text).filter((line) => (parseRecord(line)?.step ?? Infinity) <= lastStep);
+  const kept = linesOf(text).filter(keeps);
   const shortened = kept.map((line) => line + "\n").join("");
   if (shortened === text) return;
   Deno.writeTextFileSync(`${path}.tmp`, shortened);
@@ -143,23 +165,15 @@ function writeLine(path: string, file: Deno.FsFile, text: string): void {
   written(path, () => writeAll(file, bytes));
 }
 
-// ---- one line of metrics.jsonl ----
+// ---- one line of metrics.jsonl and samples.jsonl ----
 
 /** The record in a line; undefined for a line that holds none. Keys beyond a record's own are passed over. */
-function parseRecord(line: string): MetricsRecord | undefined {
-  let value: unknown;
-  try {
-    value = JSON.parse(line);
-  } catch {
-    return undefined;
-  }
-  if (typeof value !== "object" || value === null) return undefined;
-  const fields: Record<string, unknown> = { ...value };
+export function parseMetrics(line: string): MetricsRecord | undefined {
+  const fields = parseFields(line);
+  if (fields === undefined) return undefined;
   const { step, valLoss, peakShare, phaseMs } = fields;
   const phases = parsePhases(phaseMs);
-  if (typeof step !== "number" || !Number.isSafeInteger(step) || step < 0 || phases === undefined) {
-    return undefined;
-  }
+  if (!isStep(step) || phases === undefined) return undefined;
   const [trainLoss, lrScale, momentum, tokensPerSecond, stepMs] = [
     parseNumber(fields["trainLoss"]),
     parseNumber(fields["lrScale"]),
@@ -176,6 +190,26 @@ function parseRecord(line: string): MetricsRecord | undefined {
   return validation === undefined ? undefined : { ...record, valLoss: validation };
 }
 
+/** The sample in a line; undefined for a line that holds none. */
+export function parseSample(line: string): SampleRecord | undefined {
+  const { step, text } = parseFields(line) ?? {};
+  return isStep(step) && typeof text === "string" ? { step, text } : undefined;
+}
+
+function parseFields(line: string): Record<string, unknown> | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch {
+    return undefined;
+  }
+  return isObject(value) ? value : undefined;
+}
+
+function isStep(value: unknown): value is number {
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
+}
+
 /** A number as it was written: null stands for one that JSON has no word for. */
 function parseNumber(value: unknown): number | undefined {
   if (value === null) return NaN;
@@ -183,10 +217,10 @@ function parseNumber(value: unknown): number | undefined {
 }
 
 function parsePhases(value: unknown): Record<string, number> | undefined {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
+  if (!isObject(value)) return undefined;
   const phases: Record<string, number> = {};
-  for (const [name, ms] of Object.entries(value)) {
-    const number = parseNumber(ms);
+  for (const name in value) {
+    const number = parseNumber(value[name]);
     if (number === undefined) return undefined;
     phases[name] = number;
   }

@@ -1,4 +1,5 @@
-// The files a run writes as it goes: config.json at its start, then log.txt and metrics.jsonl. Appends; formats no
+// The files a run writes as it goes: config.json at its start, then log.txt, metrics.jsonl and, where text is sampled,
+// samples.jsonl. Appends; formats no
 // metrics (metrics.ts does) and keeps nothing of them in memory. A write that fails ends the run with what to do
 // about it. May import lib/base, lib/config, lib/run and @std/path.
 
@@ -6,12 +7,13 @@ import { join } from "@std/path";
 import { messageOf, RunError, UserError } from "../base/errors.ts";
 import { VERSION } from "../base/version.ts";
 import { configText, type ResolvedConfig } from "../config/load.ts";
-import { RUN_FILES } from "./folder.ts";
+import { exists, RUN_FILES } from "./folder.ts";
 import {
   type LogPosition,
   MetricsLog,
   type MetricsRecord,
   readMetrics,
+  SampleLog,
   TextLog,
   trainingLine,
   validationLine,
@@ -42,12 +44,13 @@ export class RunLog implements Disposable {
   readonly #path: string;
   readonly #text: TextLog;
   #metrics: MetricsLog;
+  readonly #samples: SampleLog | undefined;
   /** The record of the step that the run goes on after, if there is one. */
   readonly resumed: MetricsRecord | undefined;
 
   /**
-   * Writes config.json and opens the logs for a run that goes on after `done` steps (0: starts). Metrics beyond that
-   * step are dropped. RunError when the disk fails.
+   * Writes config.json and opens the logs for a run that goes on after `done` steps (0: starts). Metrics and
+   * samples beyond that step are dropped. RunError when the disk fails.
    */
   constructor(folder: string, resolved: ResolvedConfig, done: number) {
     this.#steps = resolved.config.schedule.steps;
@@ -55,6 +58,9 @@ export class RunLog implements Disposable {
     this.#path = join(folder, RUN_FILES.metrics);
     this.#metrics = new MetricsLog(this.#path, done);
     this.resumed = done > 0 ? readMetrics(this.#path).records.find(({ step }) => step === done) : undefined;
+    const samples = join(folder, RUN_FILES.samples);
+    const sampled = resolved.config.run.sampleEvery > 0 || exists(samples);
+    this.#samples = sampled ? new SampleLog(samples, done) : undefined;
     this.#text = new TextLog(join(folder, RUN_FILES.log));
     const { preset, device } = resolved.config;
     this.#text.line(
@@ -87,6 +93,12 @@ export class RunLog implements Disposable {
     return line;
   }
 
+  /** Text that the model wrote. */
+  sample(step: number, text: string): void {
+    this.line(`step:${step}/${this.#steps} sample:${JSON.stringify(text)}`);
+    this.#samples?.append({ step, text });
+  }
+
   /** Anything else worth keeping. */
   line(text: string): void {
     this.#text.line(text);
@@ -94,6 +106,7 @@ export class RunLog implements Disposable {
 
   [Symbol.dispose](): void {
     this.#metrics.close();
+    this.#samples?.close();
     this.#text.close();
   }
 
@@ -102,8 +115,8 @@ export class RunLog implements Disposable {
   }
 }
 
-/** Writes a small file so that under its name it is always whole. */
-function writeWhole(path: string, text: string): void {
+/** Writes a small file so that under its name it is always whole. RunError when the disk fails. */
+export function writeWhole(path: string, text: string): void {
   try {
     Deno.writeTextFileSync(`${path}.tmp`, text);
     Deno.renameSync(`${path}.tmp`, path);

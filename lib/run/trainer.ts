@@ -277,7 +277,7 @@ class TrainingRun {
       topK: 50,
       seed: run.seed,
     });
-    log.line(`step:${this.#done}/${this.#config.schedule.steps} sample:${JSON.stringify(text)}`);
+    log.sample(this.#done, text);
     this.#say({ kind: "sample", step: this.#done, text });
   }
 

@@ -6,6 +6,7 @@ import { join } from "@std/path";
 import { compare } from "../../lib/base/compare.ts";
 import { momentumAt, rateAt } from "../../lib/optim/schedule.ts";
 import { resolveConfig } from "../../lib/config/load.ts";
+import { readRun } from "../../lib/view/run_data.ts";
 import { type Finished, ROOT } from "./command.ts";
 import {
   checkpointDigest,
@@ -23,7 +24,7 @@ const PHASES = ["data", "accumulate", "update"];
 
 /** The documented files and no others; of the checkpoints the 2 newest. */
 function checkFiles(out: string): void {
-  assertEquals(namesIn(out), ["checkpoints", "config.json", "log.txt", "metrics.jsonl"]);
+  assertEquals(namesIn(out), ["checkpoints", "config.json", "log.txt", "metrics.jsonl", "samples.jsonl"]);
   assertEquals(namesIn(join(out, "checkpoints")), ["step-000008", "step-000012"], "the 2 newest");
   for (const name of namesIn(join(out, "checkpoints"))) {
     assertEquals(namesIn(join(out, "checkpoints", name)), [
@@ -31,6 +32,16 @@ function checkFiles(out: string): void {
       "optimizer.safetensors",
       "state.json",
     ]);
+  }
+}
+
+/** One object a sample, at steps 6 and 12, the text that the log has too. */
+function checkSamples(out: string): void {
+  const samples = readRun(out).samples;
+  assertEquals(samples.map(({ step }) => step), [6, 12]);
+  const log = Deno.readTextFileSync(join(out, "log.txt"));
+  for (const { step, text } of samples) {
+    assertStringIncludes(log, `\nstep:${step}/12 sample:${JSON.stringify(text)}\n`);
   }
 }
 
@@ -110,6 +121,7 @@ Deno.test("A run leaves its files, and shows its course in plain lines", (t) =>
 
     await t.step("exactly the files that are documented", () => checkFiles(out));
     await t.step("metrics.jsonl: one object a step", () => checkMetrics(metrics));
+    await t.step("samples.jsonl: one object a sample", () => checkSamples(out));
     await t.step("log.txt: the speedrun's lines", () => checkLog(out, metrics));
     await t.step("config.json: every value and where it came from", () => checkConfig(out));
     await t.step(

@@ -20,7 +20,8 @@ async function inFolder(use: (folder: string) => Promise<void>): Promise<void> {
 Deno.test("--help and --version are answers, on standard output", async () => {
   const help = await nanogpt(["--help"]);
   assertEquals([help.code, help.stderr], [0, ""]);
-  for (const command of ["train", "eval", "sample", "data", "plan", "bench", "check", "config", "info"]) {
+  const commands = ["train", "eval", "sample", "data", "plan", "bench", "check", "config", "info"];
+  for (const command of [...commands, "compare", "watch", "sweep"]) {
     assertMatch(help.stdout, new RegExp(`^  ${command}\\b`, "m"));
   }
   const version = await nanogpt(["--version"]);

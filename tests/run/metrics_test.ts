@@ -7,7 +7,9 @@ import { RunError, UserError } from "../../lib/base/errors.ts";
 import {
   MetricsLog,
   type MetricsRecord,
+  parseSample,
   readMetrics,
+  SampleLog,
   TextLog,
   trainingLine,
   validationLine,
@@ -102,6 +104,23 @@ Deno.test("readMetrics() skips and counts lines that are no records", () =>
     ];
     Deno.writeTextFileSync(path, [good, ...bad, JSON.stringify({ later: 1, ...record(1) })].join("\n"));
     assertEquals(readMetrics(path), { records: [record(1), record(1)], malformed: bad.length });
+  }));
+
+Deno.test("SampleLog gives samples back, and drops those beyond the step it goes on from", () =>
+  inFolder((path) => {
+    const samples = [{ step: 2, text: "a\n\u0000\ud800" }, { step: 4, text: "b" }];
+    const log = new SampleLog(path, 0);
+    samples.forEach((sample) => log.append(sample));
+    log.close();
+    const lines = () => Deno.readTextFileSync(path).trimEnd().split("\n");
+    assertEquals(lines().map(parseSample), samples);
+    new SampleLog(path, 3).close();
+    assertEquals(lines().map(parseSample), samples.slice(0, 1));
+    for (
+      const bad of ["", "[]", '{"step":1}', '{"step":1.5,"text":""}', '{"step":1,"text":2}', '{"step":1,"te']
+    ) {
+      assertEquals(parseSample(bad), undefined, bad);
+    }
   }));
 
 Deno.test("readMetrics() and the logs say what they could not open", () =>

@@ -1,0 +1,98 @@
+// One training run from the command line's side: the trainer in a worker, its events shown, its failure thrown here,
+// signals passed on. Serves every command that trains. Settles no configuration and no folder: those come in. Prints
+// only through the view. May import lib/base, lib/config, lib/run and its neighbours.
+
+import { InternalError, reviveError } from "../base/errors.ts";
+import type { ResolvedConfig } from "../config/load.ts";
+import type { StopFlag, TrainEvent, TrainRequest } from "../run/events.ts";
+import { removeEmpty } from "../run/folder.ts";
+import type { Context } from "./context.ts";
+import type { TrainView } from "./train_view.ts";
+
+/** What a run is started with. */
+export interface Training {
+  readonly resolved: ResolvedConfig;
+  readonly folder: string;
+  /** Whether the folder was made for this run. */
+  readonly isNew: boolean;
+  /** The checkpoint to go on from; "auto": the folder's newest. */
+  readonly resume: string | undefined;
+}
+
+/** How a run ended that did not fail. */
+export type TrainingEnd = Extract<TrainEvent, { kind: "end" }>;
+
+/** What a run is trained with. */
+export interface TrainingMeans {
+  readonly context: Context;
+  /** See StopFlag. */
+  readonly stop: SharedArrayBuffer;
+  readonly view: TrainView;
+  /** Hears every event after the view. */
+  readonly heard?: (event: TrainEvent) => void;
+}
+
+/** Trains, in a worker of its own, to the run's end or until `stop` is set. Failures are thrown. */
+export async function runTraining(training: Training, means: TrainingMeans): Promise<TrainingEnd> {
+  const { resolved, folder, isNew, resume } = training;
+  const { context, stop, view } = means;
+  const { assets, environment: { isa } } = context;
+  const request: TrainRequest = {
+    kind: "train",
+    resolved,
+    assets,
+    environment: { isa },
+    folder,
+    resume,
+    stop,
+  };
+  const worker = context.startWorker();
+  try {
+    return await follow(worker, request, means);
+  } finally {
+    worker.terminate();
+    view.close();
+    if (isNew) removeEmpty(folder);
+  }
+}
+
+/** Starts the worker and shows its events until the run ends. */
+function follow(worker: Worker, request: TrainRequest, { view, heard }: TrainingMeans): Promise<TrainingEnd> {
+  return new Promise((done, fail) => {
+    worker.onmessage = (message: MessageEvent<TrainEvent>) => {
+      const event = message.data;
+      if (event.kind === "failed") {
+        fail(reviveError(event.error));
+        return;
+      }
+      view.show(event);
+      heard?.(event);
+      if (event.kind === "end") done(event);
+    };
+    worker.onerror = (event) => {
+      event.preventDefault();
+      fail(new InternalError(`The training worker failed: ${event.message}`));
+    };
+    worker.postMessage(request);
+  });
+}
+
+/** First SIGINT or SIGTERM: finish the step and write a checkpoint. Second: leave at once. SIGHUP: go on without a terminal. */
+export function watchSignals(
+  stop: Pick<StopFlag, "set" | "isSet">,
+  note: (text: string) => void,
+): Disposable {
+  const end = () => {
+    if (stop.isSet()) Deno.exit(130);
+    stop.set();
+    note("Stopping after this step with a checkpoint; press Ctrl-C again to leave at once");
+  };
+  const hangUp = () => {};
+  const handlers: [Deno.Signal, () => void][] = [["SIGINT", end], ["SIGTERM", end], ["SIGHUP", hangUp]];
+  for (const [signal, handler] of handlers) Deno.addSignalListener(signal, handler);
+  return {
+    [Symbol.dispose]() {
+      for (const [signal, handler] of handlers) Deno.removeSignalListener(signal, handler);
+    },
+  };
+}
