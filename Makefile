@@ -1,7 +1,7 @@
 # Builds and tests nanogpt on a machine with node, npm, g++ and make. Only `bootstrap` (which everything asks for) uses
 # the network, only for what the two lock files pin; afterwards everything works offline.
 #
-#   make            ./nanogpt, ready to run            make test     the whole gate; ends with "N passed, N failed"
+#   make            ./nanogpt, the single file            make test     the whole gate; ends with "N passed, N failed"
 #   make demo       trains on real text and samples    make kernels  the shared objects alone
 #   make page       the browser code of live page and reports alone
 #   make clean      removes what was built (not what was downloaded, nor runs/)
@@ -33,6 +33,7 @@ export DENO_TLS_CA_STORE ?= system,mozilla
 unexport COMPLETE DENO_V8_FLAGS DENO_COMPAT NODE_OPTIONS
 
 include kernels/kernels.mk
+include tools/launcher/launcher.mk
 
 .PHONY: bootstrap kernels compiler corpus page nanogpt demo test clean
 
@@ -60,6 +61,7 @@ corpus: build/corpus/builtin_val.bin
 # Both shards are written by one command, the validation shard last.
 build/corpus/builtin_val.bin: data/corpus.ts | bootstrap
 	"$(DENO)" run --quiet -A main.ts data sample
+	@touch $@
 
 # Code and style of the live page and of reports, each bundled into one file.
 PAGE_SOURCES := $(wildcard lib/view/*.ts lib/view/page/*) lib/base/printable.ts lib/base/units.ts lib/optim/schedule.ts deno.lock
@@ -73,14 +75,10 @@ build/page/page.css: $(PAGE_SOURCES) | bootstrap
 	@mkdir -p $(@D)
 	"$(ESBUILD)" --bundle --minify --log-level=warning --outfile=$@ lib/view/page/page.css
 
-# The command starts Deno from this checkout.
-nanogpt: bootstrap kernels corpus page
-	@install -m 755 scripts/launch.sh nanogpt
-
 demo: nanogpt
 	@scripts/demo.sh
 
-test: nanogpt build/libnanogpt_cpu_simulated.so
+test: nanogpt build/libnanogpt_cpu_simulated.so build/launcher/stored
 	@scripts/gate.sh "$(DENO)"
 
 clean:

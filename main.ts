@@ -27,6 +27,7 @@ const environment: Environment = {
 const context: Context = {
   assets,
   environment,
+  commitFile: fromFileUrl(new URL("./commit.txt", import.meta.url)),
   terminal: terminalOf((name) => Deno.env.get(name)),
   startWorker: () => new Worker(new URL("./worker.ts", import.meta.url), { type: "module" }),
 };

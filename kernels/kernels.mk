@@ -1,5 +1,5 @@
 # The CPU kernels: build/libnanogpt_cpu.so, and its checked forms. Included by the Makefile; also runs alone from the root.
-#   build/libnanogpt_cpu.so              every instruction set of this architecture; needs only glibc to run
+#   build/libnanogpt_cpu.so              every instruction set of this architecture; needs only what deno needs: glibc and libgcc_s
 #   build/libnanogpt_cpu_simulated.so    the same with AVX-512, its bf16 products and AMX emulated, so that all sets run
 #   build/libnanogpt_cpu_{asan,tsan}.so  the simulated library under AddressSanitizer + UBSan, or under ThreadSanitizer
 # An op file is compiled once per instruction set, in a namespace of its own. The objects of a set are then joined into one
@@ -8,7 +8,9 @@
 
 CXX ?= g++
 KERNEL_FLAGS := -std=c++17 -O3 -fPIC -fno-math-errno -fvisibility=hidden -fno-gnu-unique -Wall -Wextra -Werror -Wno-psabi -MMD -MP
-KERNEL_LINK := -shared -pthread -static-libstdc++ -static-libgcc -Wl,--no-undefined -Wl,--version-script=kernels/cpu/exports.map
+# So that a library built on Debian 12 runs with glibc 2.34 (Ubuntu 22.04, RHEL 9): --gc-sections leaves out the parts of the
+# standard library that ask for 2.36 and are never used here; gcc's unwinder, which would ask for 2.35, stays shared.
+KERNEL_LINK := -shared -pthread -static-libstdc++ -Wl,--no-undefined -Wl,--gc-sections -Wl,--version-script=kernels/cpu/exports.map
 
 KERNEL_ONCE := context dispatch machine pool
 KERNEL_OPS := $(filter-out $(KERNEL_ONCE),$(basename $(notdir $(sort $(wildcard kernels/cpu/*.cpp)))))

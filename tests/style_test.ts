@@ -7,8 +7,8 @@ import { ROOT } from "./cli/command.ts";
 
 const MOST_FILE_LINES = 500;
 const MOST_FUNCTION_LINES = 70;
-const CODE_FOLDERS = ["lib", "ffi", "data", "tests"];
-const NATIVE_FOLDERS = ["kernels"];
+const CODE_FOLDERS = ["lib", "ffi", "data", "tools", "tests"];
+const NATIVE_FOLDERS = ["kernels", "tools"];
 const SKIPPED = new Set([
   "node_modules",
   ".git",
@@ -82,6 +82,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   "ffi": [],
   "data": [],
+  "tools": [],
   "main.ts": ["lib/cli"],
   "worker.ts": ["lib/run", "data"],
 };
@@ -129,13 +130,17 @@ const RESERVED: {
   readonly where: readonly string[];
   readonly in: readonly Source[];
 }[] = [
-  { word: /import\.meta\.(url|dirname|filename)/, where: ["main.ts", "worker.ts", "tests/"], in: typescript },
+  {
+    word: /import\.meta\.(url|dirname|filename)/,
+    where: ["main.ts", "worker.ts", "tools/launcher/stage.ts", "tests/"],
+    in: typescript,
+  },
   { word: /Deno\.env\b|\bprocess\.env\b/, where: ["main.ts", "tests/"], in: typescript },
-  { word: /Deno\.args\b/, where: ["main.ts", "ffi/generate.ts", "tests/"], in: typescript },
+  { word: /Deno\.args\b/, where: ["main.ts", "ffi/generate.ts", "tools/", "tests/"], in: typescript },
   { word: /Deno\.dlopen\b/, where: ["ffi/", "tests/"], in: typescript },
   {
     word: /Deno\.exit\b/,
-    where: ["main.ts", "worker.ts", "lib/cli/", "ffi/generate.ts", "tests/"],
+    where: ["main.ts", "worker.ts", "lib/cli/", "ffi/generate.ts", "tools/", "tests/"],
     in: typescript,
   },
   { word: /@ts-ignore|@ts-expect-error|@ts-nocheck|\bas any\b|\bas unknown as\b/, where: [], in: typescript },

@@ -9,6 +9,8 @@ import type { Terminal } from "./terminal.ts";
 export interface Context {
   readonly assets: Assets;
   readonly environment: Environment;
+  /** Holds the commit that the single file was made of; absent in a checkout. */
+  readonly commitFile: string;
   readonly terminal: Terminal;
   /** Starts worker.ts; its address is known to main.ts alone. */
   readonly startWorker: () => Worker;

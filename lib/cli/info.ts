@@ -9,6 +9,7 @@ import { messageOf } from "../base/errors.ts";
 import { VERSION } from "../base/version.ts";
 import type { Context } from "./context.ts";
 import { out } from "./output.ts";
+import { commitOf } from "./version.ts";
 
 const GIB = 2 ** 30;
 
@@ -16,7 +17,7 @@ const GIB = 2 ** 30;
 export function info(context: Context): number {
   const { total, available } = Deno.systemMemoryInfo();
   const facts: Record<string, string> = {
-    nanogpt: VERSION,
+    nanogpt: `${VERSION}, commit ${commitOf(context)}`,
     deno: `${Deno.version.deno}, V8 ${Deno.version.v8}`,
     system: `${Deno.build.os} ${Deno.osRelease()}, ${Deno.build.arch}`,
     processor: processorName(),

@@ -5,7 +5,6 @@
 
 import { Command, CommanderError, InvalidArgumentError } from "@commander-js/extra-typings";
 import { UserError } from "../base/errors.ts";
-import { VERSION } from "../base/version.ts";
 import type { Context } from "./context.ts";
 import type { CheckOptions, ConfigOptions, TrainOptions } from "./options.ts";
 import { err, out } from "./output.ts";
@@ -44,7 +43,8 @@ function readable(message: string): string {
 function buildProgram(choose: (action: Action) => void) {
   const program = new Command("nanogpt")
     .description("Trains GPT-2-class language models")
-    .version(VERSION)
+    .option("-V, --version", "version, commit, kernel ABI and instruction sets")
+    .option("--verify-install", "check the files that the single file has unpacked; repair them")
     .exitOverride()
     .configureOutput({
       writeOut: (text) => void out.write(text),
@@ -52,6 +52,15 @@ function buildProgram(choose: (action: Action) => void) {
       // Errors are reported by whoever catches the UserError, once.
       outputError: () => {},
     });
+  program.on("option:version", () => {
+    choose(async (context) => (await import("./version.ts")).version(context));
+    throw new CommanderError(0, "nanogpt.version", ""); // looks at nothing that follows, as with --help
+  });
+  program.on("option:verify-install", () => {
+    throw new UserError(
+      "Cannot verify an installation: only ./nanogpt made by `make` unpacks one; give --verify-install to it, alone",
+    );
+  });
   addTraining(program, choose);
   addUse(program, choose);
   addViews(program, choose);

@@ -3,6 +3,7 @@
 
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
+import { NANOGPT_ABI_VERSION } from "../../ffi/symbols.ts";
 import { VERSION } from "../../lib/base/version.ts";
 import { nanogpt, ROOT } from "./command.ts";
 
@@ -23,12 +24,27 @@ Deno.test("--help and --version are answers, on standard output", async () => {
   for (const command of [...commands, "compare", "watch", "sweep"]) {
     assertMatch(help.stdout, new RegExp(`^  ${command}\\b`, "m"));
   }
-  assertEquals(await nanogpt(["--version"]), { code: 0, stdout: `${VERSION}\n`, stderr: "" });
+  const version = await nanogpt(["--version"]);
+  assertEquals([version.code, version.stderr], [0, ""]);
+  const facts =
+    `nanogpt ${VERSION}\ncommit checkout\nkernel ABI ${NANOGPT_ABI_VERSION}\ninstruction sets portable`;
+  assertEquals(version.stdout.slice(0, facts.length), facts);
   const train = await nanogpt(["train", "--help"]);
   assertEquals(train.code, 0);
   for (const option of ["--preset", "--set", "--out", "--resume", "--device", "--precision"]) {
     assertStringIncludes(train.stdout, option);
   }
+});
+
+Deno.test("deno task nanogpt runs this checkout in the folder it is called from", async () => {
+  const command = new Deno.Command(Deno.execPath(), {
+    args: ["task", "--quiet", "nanogpt", "data", "inspect", "usage_test.ts"],
+    cwd: join(ROOT, "tests", "cli"),
+    env: { NO_COLOR: "1" },
+  });
+  const { code, stderr } = await command.output();
+  assertEquals(code, 1);
+  assertMatch(new TextDecoder().decode(stderr), /^usage_test\.ts is not a token shard: /);
 });
 
 Deno.test("no command at all: help on standard error, exit code 1", async () => {
