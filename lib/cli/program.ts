@@ -236,8 +236,11 @@ function addFacts(program: Program, choose: (action: Action) => void): void {
       choose(async () => (await import("./config.ts")).config(request));
     });
   program.command("info")
-    .description("this program, this machine and what it can use of it")
-    .action(() => choose(async (context) => (await import("./info.ts")).info(context)));
+    .description("this program, this machine, and what keeps it from training; for reports of faults")
+    .option("--json", "one object")
+    .action(({ json = false }) => {
+      choose(async (context) => (await import("./info.ts")).info({ json }, context));
+    });
 }
 
 function addData(program: Program, choose: (action: Action) => void): void {
