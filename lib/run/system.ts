@@ -1,5 +1,5 @@
 // What Linux tells of this machine: cores, memory, limits, huge pages, NVIDIA driver. Every figure comes through a System,
-// so that tests can pose as any machine; what cannot be read is null, never a guess and never an error. Measures nothing
+// so that tests can pose as other machines; what cannot be read is null, never a guess and never an error. Measures nothing
 // and judges nothing: doctor.ts does. May import lib/base, its neighbour machine.ts and ffi/.
 
 import { findLibrary, type LibraryFound, type LibraryQuery } from "../../ffi/libraries.ts";

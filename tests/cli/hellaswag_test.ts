@@ -67,6 +67,16 @@ Deno.test("nanogpt eval --hellaswag", (t) =>
         reference.tokens,
       ]);
     });
+    await t.step("bits per byte: none where a token of the shards is no text of GPT-2's", async () => {
+      const tokens = Array.from({ length: 65 }, (_, i) => i === 40 ? 50300 : 500 + i);
+      const foreign = await putShard(folder, "foreign.bin", tokens);
+      const evaluate = (...options: string[]) => mustRun(["eval", out, "--val", foreign, ...options]);
+      const { stdout, stderr } = await evaluate("--tokens", "64", "--json");
+      const { bitsPerByte, bytes, valLoss } = JSON.parse(stdout);
+      assertEquals([bitsPerByte, bytes, valLoss > 0], [null, null, true]);
+      assertEquals(stderr, "No bits per byte: these tokens are not GPT-2's text\n");
+      assertMatch((await evaluate("--tokens", "32")).stdout, / bits_per_byte:\d+\.\d{4} tokens:32 /);
+    });
     await t.step("what it refuses", async () => {
       const path = join(folder, "questions.jsonl");
       const question = { ctx: "word ".repeat(31), endings: ["a", "b", "c", "d"], label: 1 };
