@@ -29,6 +29,32 @@ async function trainOnAnswers(folder: string): Promise<string> {
   return out;
 }
 
+/** Files that are no questions for the model of the run `out`. */
+async function refusals(folder: string, out: string): Promise<void> {
+  const path = join(folder, "questions.jsonl");
+  const question = { ctx: "word ".repeat(31), endings: ["a", "b", "c", "d"], label: 1 };
+  const cases: [string, RegExp][] = [
+    ["", /^.*questions\.jsonl holds no question; expected HellaSwag's \.jsonl, one object a line\n$/],
+    [
+      "{}\n",
+      /^.*questions\.jsonl line 1 must have a field "ctx" that is a string and not empty; it has none\n$/,
+    ],
+    [
+      JSON.stringify(question),
+      /^.*questions\.jsonl line 1 is too long: .* take 33 tokens, .* holds 32; leave/,
+    ],
+  ];
+  for (const [text, said] of cases) {
+    await Deno.writeTextFile(path, text);
+    const { code, stdout, stderr } = await run(["eval", out, "--hellaswag", path]);
+    assertEquals([code, stdout], [1, ""]);
+    assertMatch(stderr, said);
+  }
+  const { code, stderr } = await run(["eval", out, "--hellaswag", join(folder, "none.jsonl")]);
+  assertEquals(code, 1);
+  assertMatch(stderr, /none\.jsonl: it does not exist; check the path/);
+}
+
 Deno.test("nanogpt eval --hellaswag", (t) =>
   inRunFolder(async (folder) => {
     const out = await trainOnAnswers(folder);
@@ -77,28 +103,5 @@ Deno.test("nanogpt eval --hellaswag", (t) =>
       assertEquals(stderr, "No bits per byte: these tokens are not GPT-2's text\n");
       assertMatch((await evaluate("--tokens", "32")).stdout, / bits_per_byte:\d+\.\d{4} tokens:32 /);
     });
-    await t.step("what it refuses", async () => {
-      const path = join(folder, "questions.jsonl");
-      const question = { ctx: "word ".repeat(31), endings: ["a", "b", "c", "d"], label: 1 };
-      const cases: [string, RegExp][] = [
-        ["", /^.*questions\.jsonl holds no question; expected HellaSwag's \.jsonl, one object a line\n$/],
-        [
-          "{}\n",
-          /^.*questions\.jsonl line 1 must have a field "ctx" that is a string and not empty; it has none\n$/,
-        ],
-        [
-          JSON.stringify(question),
-          /^.*questions\.jsonl line 1 is too long: .* take 33 tokens, .* holds 32; leave/,
-        ],
-      ];
-      for (const [text, said] of cases) {
-        await Deno.writeTextFile(path, text);
-        const { code, stdout, stderr } = await run(["eval", out, "--hellaswag", path]);
-        assertEquals([code, stdout], [1, ""]);
-        assertMatch(stderr, said);
-      }
-      const { code, stderr } = await run(["eval", out, "--hellaswag", join(folder, "none.jsonl")]);
-      assertEquals(code, 1);
-      assertMatch(stderr, /none\.jsonl: it does not exist; check the path/);
-    });
+    await t.step("what it refuses", () => refusals(folder, out));
   }));
