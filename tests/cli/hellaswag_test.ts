@@ -37,7 +37,7 @@ async function refusals(folder: string, out: string): Promise<void> {
     ["", /^.*questions\.jsonl holds no question; expected HellaSwag's \.jsonl, one object a line\n$/],
     [
       "{}\n",
-      /^.*questions\.jsonl line 1 must have a field "ctx" that is a string and not empty; it has none\n$/,
+      /^.*questions\.jsonl line 1 must have a field "ctx" that is a string; it has none\n$/,
     ],
     [
       JSON.stringify(question),
