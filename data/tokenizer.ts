@@ -189,6 +189,20 @@ export function getTokenBytes(): Uint8Array[] {
 }
 
 /**
+ * Bytes of the text that `tokens` stand for, in UTF-8: eos is no text and has none. NaN where an id is no token of
+ * GPT-2's.
+ */
+export function textBytes(tokens: ArrayLike<number>): number {
+  const table = getTokenBytes();
+  let bytes = 0;
+  for (let i = 0; i < tokens.length; i++) { // by index: iterating a typed array takes ten times as long
+    const token = tokens[i] ?? NaN;
+    if (token !== EOS) bytes += table[token]?.length ?? NaN;
+  }
+  return bytes;
+}
+
+/**
  * Token ids to text, one at a time. A character whose bytes lie in several tokens comes out whole with the last of
  * them; bytes that can never become a character come out as U+FFFD. An id without text (the padding of a model's
  * vocabulary) is U+FFFD too, so that an untrained model can be sampled.

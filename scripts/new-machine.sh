@@ -23,7 +23,7 @@ PRESET=${PRESET:-speedrun-2024-11-19}
 OUT=${OUT:-runs/$PRESET}
 
 "$NANOGPT" --verify-install
-"$NANOGPT" info
+"$NANOGPT" info || true # told; its verdict is about the sample preset in this folder, which is not what runs here
 
 case $PRESET in
   sample | tiny) ;;

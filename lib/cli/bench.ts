@@ -17,6 +17,7 @@ import {
 import type { StepGroup } from "../run/step_times.ts";
 import type { Timing } from "../run/timing.ts";
 import type { Context } from "./context.ts";
+import { chosenPrecision } from "./device_options.ts";
 import type { BenchOptions } from "./options.ts";
 import { err, out } from "./output.ts";
 
@@ -32,7 +33,7 @@ export async function bench(options: BenchOptions, context: Context): Promise<nu
   }
   await runBench({
     workloads,
-    precision: precisionOf(options.precision),
+    precision: chosenPrecision(options.precision) ?? "bf16",
     threads: options.threads ?? 0,
     isa: parseIsa(context.environment.isa),
     cpuLibrary: context.assets.cpuLibrary,
@@ -55,11 +56,6 @@ function chosenWorkloads(name: string | undefined): readonly Workload[] {
   throw new UserError(
     `There is no workload ${name}${didYouMean(name, WORKLOADS)}; expected one of ${WORKLOADS.join(", ")}`,
   );
-}
-
-function precisionOf(text: string | undefined): "fp32" | "bf16" {
-  if (text === undefined || text === "bf16" || text === "fp32") return text ?? "bf16";
-  throw new UserError(`--precision is "${text}", expected fp32 or bf16`);
 }
 
 function formatMachine({ description, peak }: BenchMachine): string {

@@ -10,31 +10,24 @@ import { OP_NAMES } from "../graph/op.ts";
 import { checkGolden, type GoldenReport } from "../run/check_golden.ts";
 import { checkOp, type OpResult } from "../run/check_ops.ts";
 import { checkCurve, curveLines } from "../run/curve.ts";
-import { type DeviceRequest, openDevice, type Precision, resolveDeviceKind } from "../run/devices.ts";
+import { openDevice, type Precision, resolveDeviceKind } from "../run/devices.ts";
 import { readGolden } from "../run/golden_file.ts";
 import type { Context } from "./context.ts";
+import { chosenDevice, PRECISIONS } from "./device_options.ts";
 import type { CheckOptions } from "./options.ts";
 import { out } from "./output.ts";
 
-const PRECISIONS: readonly Precision[] = ["fp32", "bf16"];
-const DEVICES = ["auto", "cpu", "cuda", "emulated", "reference"] as const;
 /** Problems shown of one op: the first ones tell most. */
 const MOST_PROBLEMS = 3;
 
 /** Runs the checks; returns 0 when all pass, else 1. */
 export function check(options: CheckOptions, context: Context): number {
   if (options.curve) return checkRun(options.curve, options);
-  const kind = deviceOf(options.device);
-  const precision = precisionOf(options.precision);
-  if (resolveDeviceKind(kind) === "reference") {
-    if (precision !== undefined) {
-      throw new UserError("The reference device is always float64; leave out --precision");
-    }
-    if (options.golden.length === 0) {
-      throw new UserError(
-        "The reference device is what ops are checked against; give --golden, or another --device",
-      );
-    }
+  const { kind = "auto", precision } = chosenDevice(options);
+  if (resolveDeviceKind(kind) === "reference" && options.golden.length === 0) {
+    throw new UserError(
+      "The reference device is what ops are checked against; give --golden, or another --device",
+    );
   }
   // Before the device is opened: a file that cannot be read is told first.
   const goldens = options.golden.map((path) => ({ path, golden: readGolden(path) }));
@@ -57,18 +50,6 @@ export function check(options: CheckOptions, context: Context): number {
   } finally {
     device.close();
   }
-}
-
-function deviceOf(text: string | undefined): DeviceRequest["kind"] {
-  const found = DEVICES.find((name) => name === (text ?? "auto"));
-  if (found) return found;
-  throw new UserError(`--device is "${text}", expected one of ${DEVICES.join(", ")}`);
-}
-
-function precisionOf(text: string | undefined): Precision | undefined {
-  const found = PRECISIONS.find((name) => name === text);
-  if (found || text === undefined) return found;
-  throw new UserError(`--precision is "${text}", expected ${PRECISIONS.join(" or ")}`);
 }
 
 function verdict(pass: boolean): "PASS" | "FAIL" {

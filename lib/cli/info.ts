@@ -1,75 +1,117 @@
-// nanogpt info: what this program is, what machine it runs on and what of it the kernels can use. Opens the kernel
-// library to ask it, and says why when that fails, for then this is the command that users are asked to run. Imports
-// ffi/, lib/base and output.
+// nanogpt info: what this program is, what machine it runs on, what of it the kernels can use, and whether anything
+// stands in the way of training: the text for a report of a fault. Opens the kernel library to ask it and writes one
+// nameless file to time the disk; leaves nothing. Exit code 1 where `nanogpt train` could not run. May import ffi/,
+// lib/base, lib/config, lib/run and output.
 
+import { dirname, join } from "@std/path";
+import { builtinPaths } from "../../data/corpus.ts";
 import { CpuDevice, parseIsa } from "../../ffi/cpu.ts";
-import type { DeviceDescription } from "../../ffi/device.ts";
 import { NANOGPT_ABI_VERSION } from "../../ffi/symbols.ts";
+import type { Assets } from "../base/assets.ts";
 import { messageOf } from "../base/errors.ts";
+import { formatBytes, formatQuantity } from "../base/units.ts";
 import { VERSION } from "../base/version.ts";
+import { resolveConfig } from "../config/load.ts";
+import { type DiskFacts, diskFacts, sameDisk } from "../run/disk.ts";
+import { canTrain, type Check, diagnose, type KernelFacts } from "../run/doctor.ts";
+import { type SystemFacts, systemFacts, THIS_SYSTEM } from "../run/system.ts";
+import { planTraining } from "../run/trainer.ts";
 import type { Context } from "./context.ts";
 import { out } from "./output.ts";
 import { commitOf } from "./version.ts";
 
-const GIB = 2 ** 30;
+/** Where presets put runs and look for data, from the current folder. */
+const RUNS = "runs";
+const DATA = "data";
 
-/** Prints one fact a line; returns the exit code. */
-export function info(context: Context): number {
-  const { total, available } = Deno.systemMemoryInfo();
-  const facts: Record<string, string> = {
-    nanogpt: `${VERSION}, commit ${commitOf(context)}`,
-    deno: `${Deno.version.deno}, V8 ${Deno.version.v8}`,
-    system: `${Deno.build.os} ${Deno.osRelease()}, ${Deno.build.arch}`,
-    processor: processorName(),
-    cores: String(navigator.hardwareConcurrency),
-    memory: `${gib(total)}, ${gib(available)} of it available`,
-    "huge pages": hugePages(),
-    ...libraryFacts(context),
-    corpus: isThere(context.assets.corpus) ? context.assets.corpus : "not made yet (nanogpt data sample)",
+/** Everything that is told; with --json as it stands. */
+interface Info {
+  readonly version: string;
+  /** Of the single file; of a checkout what git says, "-dirty" with changed files, or "checkout" where it says nothing. */
+  readonly commit: string;
+  readonly deno: string;
+  readonly v8: string;
+  readonly os: string;
+  readonly arch: string;
+  readonly system: SystemFacts;
+  readonly kernels: KernelFacts & {
+    readonly library: string;
+    readonly abi: number;
+    readonly forced: boolean;
   };
-  for (const [name, fact] of Object.entries(facts)) out.line(`${name.padEnd(12)}${fact}`);
-  return 0;
+  readonly corpus: string | null;
+  readonly disks: readonly (DiskFacts & { readonly for: readonly string[] })[];
+  readonly checks: readonly Check[];
+  readonly canTrain: boolean;
 }
 
-function libraryFacts({ assets, environment }: Context): Record<string, string> {
-  let found: DeviceDescription;
-  try {
-    const isa = parseIsa(environment.isa);
-    const device = new CpuDevice({ library: assets.cpuLibrary, threads: 0, pin: false, isa });
-    found = device.describe();
-    device.close();
-  } catch (error) {
-    return { kernels: messageOf(error) };
-  }
-  const forced = environment.isa === undefined ? "" : ", forced by NANOGPT_ISA";
+/** Prints the facts and checks; returns 0 where `nanogpt train` could run, else 1. */
+export function info(options: { readonly json: boolean }, context: Context): number {
+  const found = gather(context);
+  if (options.json) out.line(JSON.stringify(found));
+  else show(found);
+  return found.canTrain ? 0 : 1;
+}
+
+function gather(context: Context): Info {
+  const { assets, environment } = context;
+  const system = systemFacts(THIS_SYSTEM);
+  const kernels = kernelFacts(assets.cpuLibrary, environment.isa);
+  const corpus = Object.values(builtinPaths(assets.corpus)).every(isThere) ? assets.corpus : null;
+  const runs = diskFacts(RUNS);
+  const sampleBytes = planTraining(resolveConfig({ sets: [] }).config).plannedBytes;
+  const checks = diagnose({
+    system,
+    kernels,
+    forcedIsa: environment.isa,
+    corpus: corpus !== null,
+    runs,
+    sampleBytes,
+  });
   return {
-    kernels: `${assets.cpuLibrary}, ABI version ${NANOGPT_ABI_VERSION}${
-      found.simulated ? ", simulated" : ""
-    }`,
-    isa: `${found.isa}${forced}; available: ${found.available.join(", ")}`,
-    threads: String(found.threads),
+    version: VERSION,
+    commit: checkoutCommit(assets) ?? commitOf(context),
+    deno: Deno.version.deno,
+    v8: Deno.version.v8,
+    os: `${Deno.build.os} ${Deno.osRelease()}`,
+    arch: Deno.build.arch,
+    system,
+    kernels: {
+      ...kernels,
+      library: assets.cpuLibrary,
+      abi: NANOGPT_ABI_VERSION,
+      forced: environment.isa !== undefined,
+    },
+    corpus,
+    disks: sameDisk(RUNS, DATA)
+      ? [{ ...runs, for: [RUNS, DATA] }]
+      : [{ ...runs, for: [RUNS] }, { ...diskFacts(DATA), for: [DATA] }],
+    checks,
+    canTrain: canTrain(checks),
   };
 }
 
-/** The processor's name as Linux tells it. */
-function processorName(): string {
-  const text = textOf("/proc/cpuinfo");
-  return /^model name\s*:\s*(.*)$/m.exec(text)?.[1] ?? "unknown";
-}
-
-/** Transparent huge pages: the choice in brackets of "always [madvise] never"; and how many are reserved. */
-function hugePages(): string {
-  const choice = /\[(\w+)\]/.exec(textOf("/sys/kernel/mm/transparent_hugepage/enabled"))?.[1] ?? "unknown";
-  const reserved = /^HugePages_Total:\s*(\d+)$/m.exec(textOf("/proc/meminfo"))?.[1] ?? "unknown";
-  return `transparent: ${choice}; reserved: ${reserved}`;
-}
-
-/** The text of a file of the system, empty where there is none. */
-function textOf(path: string): string {
+function kernelFacts(library: string, isa: string | undefined): KernelFacts {
   try {
-    return Deno.readTextFileSync(path);
+    const device = new CpuDevice({ library, threads: 0, pin: false, isa: parseIsa(isa) });
+    const { isa: used, available, threads, simulated } = device.describe();
+    device.close();
+    return { isa: used, available, threads, simulated };
+  } catch (error) {
+    return { why: messageOf(error) };
+  }
+}
+
+/** What git says of the folder the program runs from; null where that is no checkout or there is no git. */
+function checkoutCommit({ cpuLibrary }: Assets): string | null {
+  const root = dirname(dirname(cpuLibrary));
+  if (!isThere(join(root, ".git"))) return null; // git would look for one in the folders above
+  try {
+    const args = ["-C", root, "describe", "--always", "--dirty", "--exclude=*", "--abbrev=12"];
+    const { success, stdout } = new Deno.Command("git", { args, stdin: "null" }).outputSync();
+    return success ? new TextDecoder().decode(stdout).trim() : null;
   } catch {
-    return "";
+    return null;
   }
 }
 
@@ -82,6 +124,82 @@ function isThere(path: string): boolean {
   }
 }
 
-function gib(bytes: number): string {
-  return `${(bytes / GIB).toFixed(1)} GiB`;
+// ---- as text ----
+
+function show(info: Info): void {
+  const { system, kernels } = info;
+  const facts: [string, string][] = [
+    ["nanogpt", `${info.version}, commit ${info.commit}`],
+    ["deno", `${info.deno}, V8 ${info.v8}`],
+    ["system", `${info.os}, ${info.arch}`],
+    ["processor", system.processor ?? "unknown"],
+    ["cores", coresText(system.cores)],
+    ["memory", memoryText(system.memory)],
+    ["huge pages", hugePagesText(system.hugePages)],
+    ["open files", system.openFiles === null ? "unknown" : `at most ${system.openFiles}`],
+    ...kernelLines(kernels),
+    ["corpus", info.corpus ?? "not made yet"],
+    ...info.disks.map((disk): [string, string] => ["disk", diskText(disk)]),
+    ...nvidiaLines(system.nvidia),
+  ];
+  for (const [name, fact] of facts) out.line(`${name.padEnd(12)}${fact}`);
+  out.line("");
+  for (const { name, state, found, fix } of info.checks) {
+    out.line(`${state.padEnd(9)}${name}: ${found}`);
+    if (fix !== null) out.line(`${" ".repeat(9)}fix: ${fix}`);
+  }
+  out.line("");
+  out.line(info.canTrain ? "nanogpt train can run here" : "nanogpt train cannot run here yet");
+}
+
+function coresText({ machine, allowed, cgroup }: SystemFacts["cores"]): string {
+  const limit = cgroup === null ? "no limit by a cgroup" : `a cgroup grants the time of ${cgroup.toFixed(1)}`;
+  return `${machine ?? "unknown"}, this process may use ${allowed ?? "unknown"}; ${limit}`;
+}
+
+function memoryText({ total, available, cgroup, usable }: SystemFacts["memory"]): string {
+  const bytes = (value: number | null) => value === null ? "unknown" : formatBytes(value);
+  const limit = cgroup === null ? "no limit by a cgroup" : `a cgroup allows ${formatBytes(cgroup)}`;
+  return `${bytes(total)}, ${bytes(available)} of it available; ${limit}; a run may take ${bytes(usable)}`;
+}
+
+/** Transparent huge pages, which the kernels ask for; and how many are reserved, which they do not use. */
+function hugePagesText({ transparent, reserved }: SystemFacts["hugePages"]): string {
+  return `transparent: ${transparent ?? "unknown"}; reserved: ${reserved ?? "unknown"}`;
+}
+
+function kernelLines(kernels: Info["kernels"]): [string, string][] {
+  if ("why" in kernels) return [["kernels", kernels.why]];
+  const { library, abi, isa, available, threads, simulated, forced } = kernels;
+  return [
+    ["kernels", `${library}, ABI version ${abi}${simulated ? ", simulated" : ""}`],
+    ["isa", `${isa}${forced ? ", forced by NANOGPT_ISA" : ""}; available: ${available.join(", ")}`],
+    ["threads", String(threads)],
+  ];
+}
+
+function diskText(disk: Info["disks"][number]): string {
+  const { folder, freeBytes, speed, why } = disk;
+  const free = freeBytes === null ? "free space unknown" : `${formatQuantity(freeBytes, "B")} free`;
+  const measured = speed === null
+    ? why
+    : `wrote ${formatBytes(speed.bytes)} with fsync at ${
+      formatQuantity(speed.writeBytesPerSecond, "B/s")
+    }, ` +
+      `read back, mostly from the cache, at ${formatQuantity(speed.readBytesPerSecond, "B/s")}`;
+  return `${folder} (${disk.for.join(" and ")}): ${free}; ${measured}`;
+}
+
+function nvidiaLines({ driver, devices, libraries }: SystemFacts["nvidia"]): [string, string][] {
+  const nodes = devices.length === 0 ? "no /dev/nvidia*" : devices.join(", ");
+  const gpu = driver === null
+    ? `no NVIDIA driver (no /proc/driver/nvidia/version), ${nodes}`
+    : `NVIDIA driver ${driver}, ${nodes}; this version trains on CPUs and does not use it`;
+  return [
+    ["gpu", gpu],
+    ...libraries.map(({ what, name, version, why }): [string, string] => [
+      "",
+      `${what}: ${why ?? `${name}, version ${version ?? "not stated"}`}`,
+    ]),
+  ];
 }

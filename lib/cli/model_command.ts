@@ -9,27 +9,36 @@ import { messageOf, UserError } from "../base/errors.ts";
 import { parseConfig } from "../config/load.ts";
 import type { Config } from "../config/schema.ts";
 import { type Checkpoint, openNewest } from "../run/checkpoint.ts";
-import { openDevice } from "../run/devices.ts";
+import { openDevice, type Precision } from "../run/devices.ts";
 import { RUN_FILES } from "../run/folder.ts";
 import type { Context } from "./context.ts";
+import { type ChosenDevice, requireOwnPrecision } from "./device_options.ts";
 import { err } from "./output.ts";
 
 /** An opened checkpoint and the device to use it on. */
 export interface OpenedModel extends Disposable {
   readonly checkpoint: Checkpoint;
   readonly device: Device;
+  readonly precision: Precision;
   /** The configuration of its run, where it still lies in a run's folder. */
   readonly config: Config | undefined;
 }
 
-/** Opens the checkpoint, or a run's newest, and the device that its run asked for (else the default). */
-export function openModel(path: string, context: Context): OpenedModel {
+const NOTHING_CHOSEN: ChosenDevice = { kind: undefined, precision: undefined };
+
+/**
+ * Opens the checkpoint, or a run's newest, and the chosen device: where none is chosen, the one that its run asked for,
+ * else the default. The same for the precision.
+ */
+export function openModel(path: string, context: Context, chosen = NOTHING_CHOSEN): OpenedModel {
   const { checkpoint, notes } = openNewest(path);
   notes.forEach((note) => err.line(note));
   try {
     const config = runConfig(checkpoint.path);
+    const kind = chosen.kind ?? config?.device.kind ?? "auto";
+    requireOwnPrecision(kind, chosen.precision);
     const device = openDevice({
-      kind: config?.device.kind ?? "auto",
+      kind,
       threads: config?.device.threads ?? 0,
       pin: config?.device.pin ?? false,
       cpuLibrary: context.assets.cpuLibrary,
@@ -39,7 +48,8 @@ export function openModel(path: string, context: Context): OpenedModel {
       device.close();
       checkpoint.close();
     };
-    return { checkpoint, device, config, [Symbol.dispose]: close };
+    const precision = chosen.precision ?? config?.device.precision ?? "bf16";
+    return { checkpoint, device, precision, config, [Symbol.dispose]: close };
   } catch (error) {
     checkpoint.close();
     throw error;

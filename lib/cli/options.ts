@@ -29,11 +29,21 @@ export interface ReportOptions {
   readonly svg: boolean;
 }
 
-/** nanogpt eval CHECKPOINT */
-export interface EvalOptions {
+/** Which device to use, and in which precision. */
+export interface DeviceOptions {
+  readonly device: string | undefined;
+  readonly precision: string | undefined;
+}
+
+/** nanogpt eval CHECKPOINT: on validation shards, or (`hellaswag`) on a file of questions. */
+export interface EvalOptions extends DeviceOptions {
   readonly checkpoint: string;
   readonly val: string | undefined;
   readonly tokens: number | undefined;
+  readonly hellaswag: string | undefined;
+  /** Questions at most. */
+  readonly limit: number | undefined;
+  readonly json: boolean;
 }
 
 /** nanogpt sample CHECKPOINT */
@@ -64,10 +74,8 @@ export interface BenchOptions {
 }
 
 /** nanogpt check: golden files, or (`curve`) a run against a stored loss curve, or with neither every op. */
-export interface CheckOptions {
+export interface CheckOptions extends DeviceOptions {
   readonly golden: readonly string[];
-  readonly device: string | undefined;
-  readonly precision: string | undefined;
   readonly json: boolean;
   readonly curve: { readonly file: string; readonly run: string } | undefined;
 }

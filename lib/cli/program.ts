@@ -118,12 +118,18 @@ function addTraining(program: Program, choose: (action: Action) => void): void {
 
 function addUse(program: Program, choose: (action: Action) => void): void {
   program.command("eval")
-    .description("validation loss of a checkpoint")
+    .description("validation loss of a checkpoint, or how it answers HellaSwag's questions")
     .argument("<checkpoint>", "folder of a checkpoint, or of a run: its newest")
     .option("--val <glob>", "validation shards instead of the checkpoint's own")
     .option("--tokens <n>", "how many tokens", wholeFrom(1))
-    .action((checkpoint, { val, tokens }) => {
-      choose(async (context) => (await import("./eval.ts")).evaluate({ checkpoint, val, tokens }, context));
+    .option("--hellaswag <file>", "answer the questions of this .jsonl file instead")
+    .option("--limit <n>", "with --hellaswag: only the first questions", wholeFrom(1))
+    .option("--device <name>", "auto, cpu, cuda, emulated or reference; without, the run's own")
+    .option("--precision <name>", "fp32 or bf16; without, the run's own")
+    .option("--json", "one object")
+    .action((checkpoint, { val, tokens, hellaswag, limit, device, precision, json = false }) => {
+      const request = { checkpoint, val, tokens, hellaswag, limit, device, precision, json };
+      choose(async (context) => (await import("./eval.ts")).evaluate(request, context));
     });
   program.command("sample")
     .description("text from a checkpoint")
@@ -245,8 +251,11 @@ function addFacts(program: Program, choose: (action: Action) => void): void {
       choose(async () => (await import("./config.ts")).config(request));
     });
   program.command("info")
-    .description("this program, this machine and what it can use of it")
-    .action(() => choose(async (context) => (await import("./info.ts")).info(context)));
+    .description("this program, this machine, and what keeps it from training; for reports of faults")
+    .option("--json", "one object")
+    .action(({ json = false }) => {
+      choose(async (context) => (await import("./info.ts")).info({ json }, context));
+    });
 }
 
 function addData(program: Program, choose: (action: Action) => void): void {

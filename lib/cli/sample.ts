@@ -15,10 +15,9 @@ const DEFAULT_TEMPERATURE = 0.8;
 /** Samples; returns the exit code. The prompt is printed first, as the beginning of the text. */
 export function sample(options: SampleOptions, context: Context): Promise<number> {
   using opened = openModel(options.checkpoint, context);
-  const { checkpoint, device, config } = opened;
+  const { checkpoint, device, precision } = opened;
   const { model, data, seed } = checkpoint.state.config;
   const rows = contextRows(data.sequenceLength);
-  const precision = config?.device.precision ?? "bf16";
   const executor = loadModel(checkpoint, device, { precision, sequenceLength: rows, predictRows: rows });
   const prompt = options.prompt ?? "";
   try {

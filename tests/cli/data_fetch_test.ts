@@ -287,13 +287,19 @@ Deno.test("hellaswag fetches its questions, checks each, and says how to use the
     const hellaswag = (url: string) => run(["data", "hellaswag", "--base-url", url], { cwd });
     const cases: [Uint8Array, RegExp][] = [
       [questions(10_041), /hellaswag_val\.jsonl holds 10041 questions, expected 10042, twice/],
-      [questions(10_042, "{"), /line 10042 is no HellaSwag question: expected an object in JSON/],
-      [questions(10_042, '{"ctx":"a","endings":["a","b","c"],"label":0}'), /expected 4 texts in endings/],
+      [questions(10_042, "{"), /line 10042 is not valid JSON: /],
+      [
+        questions(10_042, '{"ctx":"a","endings":["a","b","c"],"label":0}'),
+        /must have a field "endings" that is an array of 4 strings; found/,
+      ],
       [
         questions(10_042, '{"ctx":"a","endings":["a","b","c","d"],"label":4}'),
-        /expected a whole number from 0 to 3 in label/,
+        /must have a field "label" that is a whole number from 0 to 3; /,
       ],
-      [questions(10_042, '{"endings":["a","b","c","d"],"label":4}'), /expected a text in ctx/],
+      [
+        questions(10_042, '{"endings":["a","b","c","d"],"label":4}'),
+        /must have a field "ctx" that is a string; it has none/,
+      ],
     ];
     for (const [bytes, expected] of cases) {
       await using mirror = new FileServer({ [name]: bytes });

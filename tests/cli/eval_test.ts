@@ -1,35 +1,53 @@
-// nanogpt eval on a finished run: the run's own validation loss, other shards and token counts, and what it refuses.
+// nanogpt eval on a finished run: the run's own validation loss, other shards, token counts and devices, bits per byte
+// and what it refuses. HellaSwag has a file of its own.
 
-import { assertAlmostEquals, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assert, assertAlmostEquals, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { putShard } from "../data/helpers.ts";
 import { inRunFolder, metricsOf, mustRun, run, someTokens, trainArgs } from "./small_run.ts";
 
 /** The loss that eval printed. */
 function lossIn(stdout: string): string {
-  return /^step:12 val_loss:(\d+\.\d{4}) perplexity:[\d.]+ tokens:\d+ tokens_per_second:[\d.]+k?M?\n$/.exec(
-    stdout,
-  )?.[1] ??
-    stdout;
+  return /^step:12 val_loss:(\d+\.\d{4}) perplexity:[\d.]+ bits_per_byte:\d+\.\d{4} tokens:\d+ tokens_per_second:[\d.]+k?M?\n$/
+    .exec(stdout)?.[1] ?? stdout;
 }
 
-/** Evaluates a run as if another device had been asked for. */
-async function onItsDevice(out: string, trained: number): Promise<void> {
+/** --device and --precision, and the device that the run's own configuration names. */
+async function onOtherDevices(out: string, trained: number): Promise<void> {
   const config = join(out, "config.json");
   const text = await Deno.readTextFile(config);
-  const evaluate = async (kind: string) => {
-    const stored = JSON.parse(text);
-    stored.device.kind = kind;
-    await Deno.writeTextFile(config, JSON.stringify(stored));
-    return await run(["eval", out]);
-  };
-  const reference = await evaluate("reference");
-  const cuda = await evaluate("cuda");
+  const stored = JSON.parse(text);
+  stored.device.kind = "cuda";
+  await Deno.writeTextFile(config, JSON.stringify(stored));
+  const cuda = await run(["eval", out]);
+  const reference = await mustRun(["eval", out, "--device", "reference"]);
   await Deno.writeTextFile(config, text);
-  // Float64 against bf16 activations, which round by 1/256: near in a mean over 256 tokens, but not the same.
-  assertAlmostEquals(Number(lossIn(reference.stdout)), trained, 0.02);
   assertEquals(cuda.code, 1, "a device that this build lacks is not replaced by another");
   assertMatch(cuda.stderr, /^This build has no cuda device/);
+  // Float64 against bf16 activations, which round by 1/256: near in a mean over 256 tokens, but not the same.
+  assertAlmostEquals(Number(lossIn(reference.stdout)), trained, 0.02);
+  const exact = await mustRun(["eval", out, "--precision", "fp32"]);
+  // Both print four digits; float32 rounds far below them, so they differ by one in the last at most.
+  assertAlmostEquals(Number(lossIn(exact.stdout)), Number(lossIn(reference.stdout)), 1.5e-4);
+}
+
+/** --json, and bits per byte of the shard's own tokens by the definition. */
+async function asJson(out: string): Promise<void> {
+  const { stdout, stderr } = await mustRun(["eval", out, "--json", "--precision", "fp32"]);
+  const found = JSON.parse(stdout);
+  assertEquals([stderr, found.step, found.device, found.precision], ["", 12, "cpu", "fp32"]);
+  assertEquals([found.tokens, found.perplexity], [256, Math.exp(found.valLoss)]);
+  assert(found.tokensPerSecond > 0);
+  const targets = someTokens(300, 3).slice(1, 257); // val.bin of inRunFolder
+  const bytes = targets.reduce((sum, token) => sum + bytesOfToken(token), 0);
+  assertEquals(found.bytes, bytes);
+  assertAlmostEquals(found.bitsPerByte, found.valLoss * 256 / Math.log(2) / bytes, 1e-12);
+}
+
+/** GPT-2's first 256 tokens are the 256 bytes, one each. */
+function bytesOfToken(token: number): number {
+  assert(token < 256);
+  return 1;
 }
 
 /** Every refusal: of a path, of shards, of a number of tokens. `moved` in the folder is a checkpoint without its run. */
@@ -52,6 +70,30 @@ async function refusals(folder: string, out: string): Promise<void> {
     [
       ["eval", moved, "--val", val, "--tokens", "50"],
       /^--tokens \(50\) must be a multiple of data\.sequenceLength \(16\); the next lower is 48$/,
+    ],
+    [
+      ["eval", moved, "--device", "gpu"],
+      /^--device is "gpu", expected one of auto, cpu, cuda, emulated, ref/,
+    ],
+    [["eval", moved, "--device", "cuda"], /^This build has no cuda device; choose --device cpu/],
+    [["eval", moved, "--device", "emulated"], /^This build has no emulated device; choose --device cpu/],
+    [["eval", moved, "--precision", "f8"], /^--precision is "f8", expected fp32 or bf16$/],
+    [
+      ["eval", moved, "--device", "reference", "--precision", "bf16"],
+      /^The reference device is always float64; leave out --precision$/,
+    ],
+    [["eval", moved, "--limit", "3"], /^--limit counts questions: it needs --hellaswag FILE; for shards/],
+    [
+      ["eval", moved, "--hellaswag", "f.jsonl", "--val", val],
+      /^--val is about validation shards: it does not go with --hellaswag; leave one out$/,
+    ],
+    [
+      ["eval", moved, "--hellaswag", "f.jsonl", "--tokens", "16"],
+      /^--tokens is about validation shards: it does not go with --hellaswag; leave one out$/,
+    ],
+    [
+      ["eval", moved, "--hellaswag", "f.jsonl"],
+      /^The questions are GPT-2's tokens: .* model\.vocab from 50257 and model\.eos 50256; this one has 256 and 0$/,
     ],
   ];
   for (const [args, expected] of cases) {
@@ -78,7 +120,8 @@ Deno.test("nanogpt eval", (t) =>
       const { stdout } = await mustRun(["eval", out], { env: { NANOGPT_ISA: "" } });
       assertEquals(lossIn(stdout), trained);
     });
-    await t.step("on the device of its run", () => onItsDevice(out, Number(trained)));
+    await t.step("on the device of its run, or another", () => onOtherDevices(out, Number(trained)));
+    await t.step("--json", () => asJson(out));
     await t.step("of fewer tokens, of other shards", async () => {
       const fewer = (await mustRun(["eval", out, "--tokens", "64"])).stdout;
       assertStringIncludes(fewer, "tokens:64 ");

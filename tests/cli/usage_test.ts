@@ -139,14 +139,6 @@ Deno.test("nanogpt config --schema prints a JSON Schema", async () => {
   assertStringIncludes(JSON.parse(stdout).$schema, "json-schema.org");
 });
 
-Deno.test("nanogpt info tells its version, the machine and a library that is missing", async () => {
-  const { code, stdout } = await nanogpt(["info"]);
-  assertEquals(code, 0);
-  for (const fact of [VERSION, Deno.version.deno, "processor", "cores", "memory", "huge pages", "kernels"]) {
-    assertStringIncludes(stdout, fact);
-  }
-});
-
 Deno.test("a reader that is gone does no harm", async () => {
   // `true` ends at once, long before the program writes.
   const script = '("$0" run --quiet --allow-all main.ts config --schema; echo "code $?" >&2) | true';

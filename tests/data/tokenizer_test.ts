@@ -1,7 +1,15 @@
 // The tokenizer against tokens made with tiktoken 0.14 (gpt2), round trips, and text that streams out whole characters.
 
 import { assert, assertEquals } from "@std/assert";
-import { decode, encode, encodeDocument, EOS, lastCut, TokenDecoder } from "../../data/tokenizer.ts";
+import {
+  decode,
+  encode,
+  encodeDocument,
+  EOS,
+  lastCut,
+  textBytes,
+  TokenDecoder,
+} from "../../data/tokenizer.ts";
 import { randomBelow } from "./helpers.ts";
 
 const KNOWN: [string, number[]][] = [
@@ -125,4 +133,13 @@ Deno.test("lastCut() cuts where both parts give the tokens of the whole", () => 
     ["?!", 0],
   ];
   assertEquals(known.map(([text]) => lastCut(text)), known.map(([, cut]) => cut));
+});
+
+Deno.test("textBytes() counts the bytes of the text, none for eos, and NaN where there is no text", () => {
+  const text = "Größe: 3 €, 你好 🙂\n";
+  const utf8 = new TextEncoder().encode(text).length;
+  assertEquals(textBytes(Int32Array.from(encode(text))), utf8);
+  assertEquals(textBytes([EOS, ...encode(text), EOS, EOS, ...encode("\n")]), utf8 + 1);
+  assertEquals([textBytes([]), textBytes([EOS])], [0, 0]);
+  assertEquals(textBytes([...encode(text), 50257]), NaN);
 });
