@@ -31,12 +31,12 @@ import type { Context } from "./context.ts";
 import type { SweepOptions } from "./options.ts";
 import { err, out } from "./output.ts";
 import { TrainView } from "./train_view.ts";
-import { runTraining, watchSignals } from "./training.ts";
+import { leaveReport, runTraining, watchSignals } from "./training.ts";
 
 /** What a sweep keeps of itself in its folder. */
 const SUMMARY = "sweep.json";
 
-/** Runs what is left to run and prints the table; returns the exit code: 0 done, 130 interrupted. */
+/** Runs what is left to run, prints the table and leaves a report; returns the exit code: 0 done, 130 interrupted. */
 export async function sweep(options: SweepOptions, context: Context): Promise<number> {
   const axes = parseAxes(options.over, options.sets);
   const base = resolveConfig(options);
@@ -49,6 +49,10 @@ export async function sweep(options: SweepOptions, context: Context): Promise<nu
   const runs = new Runs(join(folder, SUMMARY), axes, options, members);
   const isWhole = await runs.train(context);
   sweepLines(axes, combinationsOf(runs.all)).forEach((line) => out.line(line));
+  const trained = members.map((member) => member.folder).filter(holdsRun);
+  if (trained.length > 0) {
+    await leaveReport(trained, folder, context.assets.page, (text) => err.line(text));
+  }
   const last = isWhole
     ? `Done: ${runs.all.length} runs`
     : "Interrupted; the same command goes on where it stopped,";

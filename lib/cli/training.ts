@@ -52,17 +52,25 @@ export async function runTraining(training: Training, means: TrainingMeans): Pro
     return await follow(worker, request, means);
   } finally {
     worker.terminate();
-    if (view.started) await leaveReport(folder, assets.page, (text) => view.note(text));
+    if (view.started) await leaveReport([folder], folder, assets.page, (text) => view.note(text));
     view.close();
     if (isNew) removeEmpty(folder);
   }
 }
 
-/** Leaves a report of the run in its folder. That it cannot be written is no failure of the run. */
-async function leaveReport(folder: string, page: string, note: (text: string) => void): Promise<void> {
+/**
+ * Leaves a report of `runs` in `folder`, with the page's parts from the folder `page`. That it cannot be written is a
+ * remark, never a failure of the training.
+ */
+export async function leaveReport(
+  runs: readonly string[],
+  folder: string,
+  page: string,
+  note: (text: string) => void,
+): Promise<void> {
   try {
     const { REPORT_FILE, writeReport } = await import("../view/report.ts");
-    await writeReport([folder], join(folder, REPORT_FILE), page);
+    await writeReport(runs, join(folder, REPORT_FILE), page);
   } catch (error) {
     note(`No report was left: ${messageOf(error)}`);
   }

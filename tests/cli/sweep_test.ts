@@ -31,8 +31,10 @@ Deno.test("A sweep trains every combination, ranks them, and repeats nothing tha
       "muonLr=0.04,seed=1337",
       "muonLr=0.04,seed=1338",
     ];
-    assertEquals(namesIn(out), [...names, "sweep.json"]);
+    assertEquals(namesIn(out), [...names, "report.html", "sweep.json"]);
     names.forEach((name, i) => assertStringIncludes(stderr, `[${i + 1}/4] ${name}: done\n`));
+    const report = Deno.readTextFileSync(join(out, "report.html"));
+    names.forEach((name) => assertStringIncludes(report, `"name":"${name}"`));
     const { over: axes, runs, combinations } = summaryOf(out);
     assertEquals(axes, { "optim.muonLr": ["0.001", "0.04"] });
     assertEquals(
@@ -159,5 +161,5 @@ Deno.test("A sweep of a configuration file is named after it", () =>
     const { run: _, ...config } = JSON.parse(Deno.readTextFileSync(join(folder, "made", "config.json")));
     Deno.writeTextFileSync(join(folder, "mine.json"), JSON.stringify(config));
     await mustRun(["sweep", "mine.json", "--over", "optim.muonLr=0.01"], { cwd: folder });
-    assertEquals(namesIn(join(folder, "runs", "sweep-mine")), ["muonLr=0.01,seed=1337", "sweep.json"]);
+    assertEquals(namesIn(join(folder, "runs", "sweep-mine")), ["muonLr=0.01,seed=1337", "report.html", "sweep.json"]);
   }));
