@@ -161,5 +161,9 @@ Deno.test("A sweep of a configuration file is named after it", () =>
     const { run: _, ...config } = JSON.parse(Deno.readTextFileSync(join(folder, "made", "config.json")));
     Deno.writeTextFileSync(join(folder, "mine.json"), JSON.stringify(config));
     await mustRun(["sweep", "mine.json", "--over", "optim.muonLr=0.01"], { cwd: folder });
-    assertEquals(namesIn(join(folder, "runs", "sweep-mine")), ["muonLr=0.01,seed=1337", "report.html", "sweep.json"]);
+    assertEquals(namesIn(join(folder, "runs", "sweep-mine")), [
+      "muonLr=0.01,seed=1337",
+      "report.html",
+      "sweep.json",
+    ]);
   }));
