@@ -91,6 +91,11 @@ Deno.test("formatResult() prints median and range, rates, the optimiser step and
   assertMatch(one, /^train-124m {3}25\.0 s \(one run\): /);
 });
 
+Deno.test("formatResult() prints the cost of a token beside the sequence's length", () => {
+  const text = formatResult({ ...RESULT, workload: "context", sequenceLength: 4096, attentionMs: 250 });
+  assertStringIncludes(text, "4,096 tokens in the sequence: 244 us a token, attention 61 us of them\n");
+});
+
 Deno.test("formatResult() prints the peer and the ratio, and the steps", () => {
   const description = { name: "PyTorch 2", variants: ["eager"], precision: "bf16", tokens: 4096 };
   const timing = { runs: 1, medianMs: 4000, minMs: 4000, maxMs: 4000 };
