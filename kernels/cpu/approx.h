@@ -37,7 +37,7 @@ inline vf tanh_rational(vf x) {
   q = q * z + 1.18534705686654e-04f;
   q = q * z + 2.26843463243900e-03f;
   q = q * z + 4.89352518554385e-03f;
-  return a * p / q;
+  return a * (p / q);  // in this order: a * p of a tiny a would lose bits below the normal range
 }
 
 }  // namespace nanogpt::NANOGPT_ISA_NAMESPACE
