@@ -9,13 +9,13 @@
 #include "gemm.h"
 #include "kernels.h"
 #include "pack.h"
+#include "scratch.h"
 
 namespace nanogpt::NANOGPT_ISA_NAMESPACE {
 
 constexpr int64_t kBlock = 64;       // rows of a query block and of a key block
 constexpr int64_t kGroup = 4;        // blocks whose operands and sums one task keeps in its cache
-constexpr uint32_t kMaxHeadWidth = 256;
-
+constexpr uint32_t kMaxHeadWidth = 256;  // bounds what a task needs of its thread's scratch
 
 // Rows [first, first + count) of the whole [N].
 struct Rows {
@@ -59,24 +59,6 @@ struct AttentionShape {
   int64_t score_floats() const { return padded_rows(kBlock, precise()) * score_stride(); }
   int64_t width_stride() const { return round_up(padded_cols(D, precise()), 16); }
   int64_t width_floats() const { return padded_rows(kBlock, precise()) * width_stride(); }
-};
-
-// Hands out 64-byte aligned pieces of one thread's scratch; the callers' sizes are bounded by kMaxHeadWidth.
-// Over no memory (null) it only counts, to learn what a task needs.
-class Scratch {
- public:
-  explicit Scratch(std::byte* memory) : memory_(memory) {}
-  std::byte* bytes(size_t count) {
-    std::byte* piece = memory_ ? memory_ + used_ : nullptr;
-    used_ += (count + 63) / 64 * 64;
-    return piece;
-  }
-  float* floats(int64_t count) { return reinterpret_cast<float*>(bytes(static_cast<size_t>(count) * 4)); }
-  size_t used() const { return used_; }
-
- private:
-  std::byte* memory_;
-  size_t used_ = 0;
 };
 
 // The lanes' column numbers are inside [low, high).
