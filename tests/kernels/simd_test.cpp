@@ -33,6 +33,9 @@ double ulp_error(float found, double exact) {
 double exact_exp(float x) { return std::exp(static_cast<double>(x)); }
 // What exp_bounded promises: its ends hold beyond them.
 double exact_exp_bounded(float x) { return std::isnan(x) ? x : exact_exp(std::min(std::max(x, -87.0f), 88.0f)); }
+double exact_exp2_bounded(float x) {
+  return std::isnan(x) ? x : std::exp2(static_cast<double>(std::min(std::max(x, -125.0f), 127.0f)));
+}
 double exact_tanh(float x) { return std::tanh(static_cast<double>(x)); }
 
 // Worst error over the bit patterns 0, step, 2 step, ..., leaving out arguments outside [low, high].
@@ -185,6 +188,7 @@ int main(int count, char** arguments) {
   worst_error("vexp", vexp, exact_exp, step, -87.3f, 88.7f, 1.1);
   worst_error("vtanh", vtanh, exact_tanh, step, -INFINITY, INFINITY, 1.5);
   worst_error("exp_bounded", exp_bounded, exact_exp_bounded, step, -INFINITY, INFINITY, 2);
+  worst_error("exp2_bounded", exp2_bounded, exact_exp2_bounded, step, -INFINITY, INFINITY, 2);
   worst_error("tanh_rational", tanh_rational, exact_tanh, step, -INFINITY, INFINITY, 8);
   special_values();
   bf16_rounding(step);
