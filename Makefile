@@ -4,6 +4,7 @@
 #   make            ./nanogpt, the single file            make test     the whole gate; ends with "N passed, N failed"
 #   make demo       trains on real text and samples    make kernels  the shared objects alone
 #   make page       the browser code of live page and reports alone
+#   make sanitize   the ops under AddressSanitizer, UBSan and ThreadSanitizer: slow, and not part of the gate
 #   make clean      removes what was built (not what was downloaded, nor runs/)
 
 .DEFAULT_GOAL := nanogpt
@@ -35,7 +36,7 @@ unexport COMPLETE DENO_V8_FLAGS DENO_COMPAT NODE_OPTIONS
 include kernels/kernels.mk
 include tools/launcher/launcher.mk
 
-.PHONY: bootstrap kernels compiler corpus page nanogpt demo test clean
+.PHONY: bootstrap kernels compiler corpus page nanogpt demo test sanitize clean
 
 bootstrap: $(FETCHED_DENO) $(ESBUILD)
 	@"$(DENO)" install --frozen --quiet
@@ -80,6 +81,9 @@ demo: nanogpt
 
 test: nanogpt build/libnanogpt_cpu_simulated.so build/launcher/stored
 	@scripts/gate.sh "$(DENO)"
+
+sanitize: bootstrap compiler build/libnanogpt_cpu_asan.so build/libnanogpt_cpu_tsan.so
+	@CXX="$(CXX)" scripts/sanitize.sh "$(DENO)"
 
 clean:
 	rm -rf build coverage nanogpt

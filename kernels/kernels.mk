@@ -60,9 +60,10 @@ length_of = $(strip $(shell printf %s '$(1)' | wc -c))
 
 $(eval $(call kernel_variant,native,ISA,))
 $(eval $(call kernel_variant,simulated,SIMULATED,-DNANOGPT_SIMULATE_ISA))
-ASAN := -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
+# Under its sanitizers GCC warns falsely of uninitialised values.
+ASAN := -g -O1 -Wno-maybe-uninitialized -fsanitize=address,undefined -fno-sanitize-recover=all
 $(eval $(call kernel_variant,asan,SIMULATED,-DNANOGPT_SIMULATE_ISA $(ASAN)))
-TSAN := -g -O1 -fsanitize=thread
+TSAN := -g -O1 -Wno-maybe-uninitialized -fsanitize=thread
 $(eval $(call kernel_variant,tsan,SIMULATED,-DNANOGPT_SIMULATE_ISA $(TSAN)))
 
 build/libnanogpt_cpu.so: $(OBJECTS_native)

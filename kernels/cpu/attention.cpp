@@ -1,127 +1,182 @@
 // Attention forward: blocks of scores with the online softmax, so that no row of scores is ever whole in memory.
-// Only blocks inside the interval mask are visited; only those on its edges are masked. Saves the log of the sums.
-// One task serves a group of query blocks of one head, so each key block is packed once per group.
-// May include only the headers of this folder.
+// Scores are held as [keys, queries]: the lanes of a vector are queries, so that maxima and sums take no step across
+// lanes, and exponentials are the right operand of [D, queries] += values^T exponentials as they lie. Only keys inside
+// the interval mask are visited; only blocks on its edges are masked. Saves the log of the sums. One task serves a group
+// of query blocks of one head, so each key block is packed once a group. May include only the headers of this folder.
 #include "attention.h"
 
 namespace nanogpt::NANOGPT_ISA_NAMESPACE {
 namespace {
 
-// A row's reference maximum follows its true maximum only when that has grown by this much: until then exponentials
+// A query's reference maximum follows its true maximum only when that has grown by this much: until then exponentials
 // are at most exp(8), which float32 holds with ease, and the sums need no rescaling.
 constexpr float kMaximumSlack = 8.0f;
+constexpr int64_t kQueryGroup = 8;  // query blocks of a task
+constexpr int64_t kMostKeys = 128;  // in a key block
 
 struct Forward {
   AttentionShape shape;
   void* y;
   float* lse;
   const void *q, *k, *v;
+
+  // Keys of a key block: whole strips of a left operand, so that no product computes rows that do not exist.
+  int64_t key_rows() const {
+    const int64_t strip = padded_rows(1, shape.precise());
+    return kMostKeys / strip * strip;
+  }
+  int64_t score_floats() const { return padded_rows(kMostKeys, shape.precise()) * shape.score_stride(); }
+  int64_t sum_floats() const { return padded_rows(shape.D, shape.precise()) * shape.score_stride(); }
 };
 
 // State of one query block while its key blocks pass by.
 struct QueryBlock {
-  std::byte* q;    // packed operand [64, D]
-  float* sum_v;    // sums of exponentials times values, [64, D] with width_stride
-  float* maximum;  // reference maximum of each row's scaled scores
-  float* sum;      // sum of each row's exponentials
+  Rows rows;
+  std::byte* q;          // packed right operand [D, 64]
+  float* sum_v;          // sums of values times exponentials, [D, 64] with score_stride
+  float* maximum;        // reference maximum of each query's scaled scores
+  float* sum;            // sum of each query's exponentials
+  int32_t *start, *end;  // rows that each query sees: start..end - 1
   int64_t first_key_block;
 };
 
-// Turns one row of scores into exponentials in place and updates the row's maximum and sum; returns the factor by
-// which the row's earlier sums must be multiplied.
+// Masks scores of key `row` where the lanes' queries do not see it.
 template <bool masked>
-float softmax_row(float* s, int32_t low, int32_t high, float scale, float& maximum, float& sum) {
-  vf best = splat(-INFINITY);
-  for (int64_t j = 0; j < kBlock; j += kLanes) {
-    const vf x = load(s + j);
-    best = vmax(masked ? (inside(j, low, high) ? x : splat(-INFINITY)) : x, best);
+struct Mask {
+  vi start{}, end{};
+  Mask(const QueryBlock& block, int64_t column) {
+    if (!masked) return;
+    std::memcpy(&start, block.start + column, sizeof start);
+    std::memcpy(&end, block.end + column, sizeof end);
   }
-  float top = best[0];
-  for (int lane = 1; lane < kLanes; lane++) top = std::max(top, best[lane]);
-  float factor = 1.0f;
-  if (top * scale > maximum + kMaximumSlack) {
-    factor = std::exp(maximum - top * scale);
-    maximum = top * scale;
+  vf apply(vf x, int64_t row, float hidden) const {
+    if (!masked) return x;
+    const int32_t key = static_cast<int32_t>(row);
+    return ((start <= key) & (end > key)) ? x : splat(hidden);
   }
-  const float shift = maximum == -INFINITY ? 0.0f : maximum;  // no key seen yet
-  vf total{};
-  for (int64_t j = 0; j < kBlock; j += kLanes) {
-    vf p = exp_bounded(load(s + j) * scale - shift);
-    if (masked) p = inside(j, low, high) ? p : vf{};
-    store(s + j, p);
-    total += p;
-  }
-  sum = sum * factor + lane_sum(total);
-  return factor;
+};
+
+// Largest of the visible scores of kLanes queries, over the keys.
+template <bool masked>
+vf largest(const float* scores, int64_t stride, const Rows& keys, const Mask<masked>& mask) {
+  constexpr int kChains = 4;  // hide a maximum's latency
+  vf best[kChains];
+  for (vf& chain : best) chain = splat(-INFINITY);
+  int64_t i = 0;
+  for (; i + kChains <= keys.count; i += kChains)
+#pragma GCC unroll 4
+    for (int c = 0; c < kChains; c++)
+      best[c] = vmax(mask.apply(load(scores + (i + c) * stride), keys.first + i + c, -INFINITY), best[c]);
+  for (; i < keys.count; i++) best[0] = vmax(mask.apply(load(scores + i * stride), keys.first + i, -INFINITY), best[0]);
+  return vmax(vmax(best[0], best[1]), vmax(best[2], best[3]));
 }
 
+// Raises the reference maximum of kLanes queries where a score exceeds it by far, and scales what was summed.
+void raise_maximum(const AttentionShape& shape, vf top, int64_t column, QueryBlock& block) {
+  const vf maximum = load(block.maximum + column);
+  const vi grown = top > maximum + kMaximumSlack;
+  int32_t flags[kLanes], any = 0;
+  std::memcpy(flags, &grown, sizeof flags);
+  for (const int32_t flag : flags) any |= flag;
+  if (any == 0) return;
+  const vf factor = grown ? vexp(maximum - top) : splat(1.0f);
+  store(block.maximum + column, grown ? top : maximum);
+  store(block.sum + column, load(block.sum + column) * factor);
+  for (int64_t d = 0; d < shape.D; d++) {
+    float* const sums = block.sum_v + d * shape.score_stride() + column;
+    store(sums, load(sums) * factor);
+  }
+}
+
+// Turns scores into exponentials in place and adds them up.
 template <bool masked>
-void softmax_block(const AttentionShape& shape, const Rows& queries, const Rows& keys, float* scores, QueryBlock& block) {
-  const float scale = shape.scale();
-  const int64_t width = shape.width_stride();
-  for (int64_t i = 0; i < queries.count; i++) {
-    int32_t low = 0, high = kBlock;
-    if (masked) shape.visible(queries.first + i, keys, low, high);
-    const float factor = softmax_row<masked>(scores + i * shape.score_stride(), low, high, scale, block.maximum[i], block.sum[i]);
-    if (factor == 1.0f) continue;
-    float* row = block.sum_v + i * width;
-    for (int64_t d = 0; d < width; d += kLanes) store(row + d, load(row + d) * factor);
+void softmax_block(const AttentionShape& shape, const Rows& keys, float* scores, QueryBlock& block) {
+  const int64_t stride = shape.score_stride();
+  const float scale = shape.scale(), scale2 = scale * kLog2E;
+  for (int64_t column = 0; column < block.rows.count; column += kLanes) {
+    const Mask<masked> mask(block, column);
+    raise_maximum(shape, largest(scores + column, stride, keys, mask) * scale, column, block);
+    const vf maximum = load(block.maximum + column);
+    const vf shift = (maximum == splat(-INFINITY) ? vf{} : maximum) * kLog2E;  // infinite: no key seen yet
+    vf total{};
+    for (int64_t i = 0; i < keys.count; i++) {
+      float* const x = scores + i * stride + column;
+      const vf p = mask.apply(exp2_bounded(load(x) * scale2 - shift), keys.first + i, 0.0f);
+      store(x, p);
+      total += p;
+    }
+    store(block.sum + column, load(block.sum + column) + total);
   }
 }
 
 void start_block(const Forward& f, int64_t sequence, int64_t head, int64_t index, Scratch& scratch, QueryBlock& block) {
   const AttentionShape& shape = f.shape;
-  const Rows rows = shape.rows(sequence, index);
-  block.q = scratch.bytes(packed_a_bytes(kBlock, shape.D, shape.precise()));
-  block.sum_v = scratch.floats(shape.width_floats());
+  block.rows = shape.rows(sequence, index);
+  block.q = scratch.bytes(packed_b_bytes(shape.D, kBlock, shape.precise()));
+  block.sum_v = scratch.floats(f.sum_floats());
   block.maximum = scratch.floats(kBlock);
   block.sum = scratch.floats(kBlock);
-  block.first_key_block = shape.first_key_block(sequence, index);
-  pack_a(block.q, shape.operand(f.q, rows, head, false), rows.count, shape.D, shape.precise());
-  std::fill_n(block.sum_v, shape.width_floats(), 0.0f);
+  block.start = reinterpret_cast<int32_t*>(scratch.floats(kBlock));
+  block.end = reinterpret_cast<int32_t*>(scratch.floats(kBlock));
+  block.first_key_block = (shape.start[block.rows.first] - sequence * shape.T) / f.key_rows();
+  pack_b(block.q, shape.operand(f.q, block.rows, head, true), shape.D, block.rows.count, shape.precise());
+  std::fill_n(block.sum_v, f.sum_floats(), 0.0f);
   std::fill_n(block.maximum, kBlock, -INFINITY);
   std::fill_n(block.sum, kBlock, 0.0f);
+  for (int64_t i = 0; i < kBlock; i++) {
+    const int64_t row = std::min(block.rows.first + i, block.rows.last());
+    block.start[i] = shape.start[row];
+    block.end[i] = static_cast<int32_t>(row + 1);
+  }
 }
 
-void finish_block(const Forward& f, int64_t sequence, int64_t head, int64_t index, const QueryBlock& block) {
-  const Rows rows = f.shape.rows(sequence, index);
-  for (int64_t i = 0; i < rows.count; i++) {
-    const int64_t row = rows.first + i;
-    store_row(f.shape, f.y, row, head, block.sum_v + i * f.shape.width_stride(), 1.0f / block.sum[i]);
-    f.lse[row * f.shape.H + head] = block.maximum[i] + std::log(block.sum[i]);
+void finish_block(const Forward& f, int64_t head, QueryBlock& block) {
+  for (int64_t i = 0; i < block.rows.count; i++) {
+    f.lse[(block.rows.first + i) * f.shape.H + head] = block.maximum[i] + std::log(block.sum[i]);
+    block.sum[i] = 1.0f / block.sum[i];
   }
+  store_columns(f.shape, f.y, block.rows, head, block.sum_v, block.sum);
+}
+
+// What a key block needs of the group's query blocks: packed operands and scores, used by one after the other.
+struct KeyBlock {
+  std::byte *k, *v, *exponentials;
+  float* scores;
+};
+
+void visit(const Forward& f, const Rows& keys, const KeyBlock& key, QueryBlock& block) {
+  const AttentionShape& shape = f.shape;
+  const bool precise = shape.precise();
+  const int64_t stride = shape.score_stride(), queries = block.rows.count;
+  const Rows seen{keys.first, std::min(keys.count, block.rows.last() + 1 - keys.first)};
+  multiply_packed(key.scores, stride, key.k, shape.D, block.q, seen.count, queries, shape.D, false, precise);
+  if (shape.needs_mask(block.rows, seen)) softmax_block<true>(shape, seen, key.scores, block);
+  else softmax_block<false>(shape, seen, key.scores, block);
+  pack_b(key.exponentials, {key.scores, stride, false, NANOGPT_F32}, seen.count, queries, precise);
+  multiply_packed(block.sum_v, stride, key.v, keys.count, key.exponentials, shape.D, queries, seen.count, true, precise);
 }
 
 // All key blocks for the group's query blocks; keys outside, so that each is packed once.
 void run_group(const Forward& f, int64_t sequence, int64_t head, int64_t group, std::byte* memory) {
   const AttentionShape& shape = f.shape;
   const bool precise = shape.precise();
-  const int64_t first = group * kGroup, end = std::min(first + kGroup, shape.blocks());
+  const int64_t first = group * kQueryGroup, count = std::min(kQueryGroup, shape.blocks() - first);
   Scratch scratch(memory);
-  QueryBlock blocks[kGroup];
-  for (int64_t i = first; i < end; i++) start_block(f, sequence, head, i, scratch, blocks[i - first]);
-  std::byte* packed_k = scratch.bytes(packed_b_bytes(shape.D, kBlock, precise));
-  std::byte* packed_v = scratch.bytes(packed_b_bytes(kBlock, shape.D, precise));
-  std::byte* packed_p = scratch.bytes(packed_a_bytes(kBlock, kBlock, precise));
-  float* scores = scratch.floats(shape.score_floats());
-  std::fill_n(scores, shape.score_floats(), 0.0f);
-  const int64_t stride = shape.score_stride();
-
-  for (int64_t j = blocks[0].first_key_block; j < end; j++) {
-    const Rows keys = shape.rows(sequence, j);
-    pack_b(packed_k, shape.operand(f.k, keys, head, true), shape.D, keys.count, precise);
-    pack_b(packed_v, shape.operand(f.v, keys, head, false), keys.count, shape.D, precise);
-    for (int64_t i = std::max(first, j); i < end && blocks[i - first].first_key_block <= j; i++) {
-      QueryBlock& block = blocks[i - first];
-      const Rows queries = shape.rows(sequence, i);
-      multiply_packed(scores, stride, block.q, packed_k, queries.count, keys.count, shape.D, false, precise);
-      if (shape.needs_mask(queries, keys)) softmax_block<true>(shape, queries, keys, scores, block);
-      else softmax_block<false>(shape, queries, keys, scores, block);
-      pack_a(packed_p, {scores, stride, false, NANOGPT_F32}, queries.count, keys.count, precise);
-      multiply_packed(block.sum_v, shape.width_stride(), packed_p, packed_v, queries.count, shape.D, keys.count, true, precise);
-    }
+  QueryBlock blocks[kQueryGroup];
+  for (int64_t i = 0; i < count; i++) start_block(f, sequence, head, first + i, scratch, blocks[i]);
+  const KeyBlock key{scratch.bytes(packed_a_bytes(kMostKeys, shape.D, precise)),
+                     scratch.bytes(packed_a_bytes(shape.D, kMostKeys, precise)),
+                     scratch.bytes(packed_b_bytes(kMostKeys, kBlock, precise)), scratch.floats(f.score_floats())};
+  const int64_t end = blocks[count - 1].rows.last() + 1, begin = sequence * shape.T;
+  for (int64_t j = blocks[0].first_key_block; begin + j * f.key_rows() < end; j++) {
+    const int64_t row = begin + j * f.key_rows();
+    const Rows keys{row, std::min(f.key_rows(), end - row)};
+    pack_a(key.k, shape.operand(f.k, keys, head, false), keys.count, shape.D, precise);
+    pack_a(key.v, shape.operand(f.v, keys, head, true), shape.D, keys.count, precise);
+    for (int64_t i = 0; i < count; i++)
+      if (blocks[i].first_key_block <= j && row <= blocks[i].rows.last()) visit(f, keys, key, blocks[i]);
   }
-  for (int64_t i = first; i < end; i++) finish_block(f, sequence, head, i, blocks[i - first]);
+  for (int64_t i = 0; i < count; i++) finish_block(f, head, blocks[i]);
 }
 
 }  // namespace
@@ -134,7 +189,7 @@ int32_t attention(uint64_t context, uint64_t y, uint64_t lse, uint64_t q, uint64
                   memory<const void>(q), memory<const void>(k), memory<const void>(v)};
   if (const int32_t status = check_attention(check, f.shape)) return status;
   Context& ctx = check.context();
-  const int64_t groups = f.shape.groups();
+  const int64_t groups = (f.shape.blocks() + kQueryGroup - 1) / kQueryGroup;
   ctx.parallel(f.shape.sequences() * H * groups, [&](int64_t task, int thread) {
     run_group(f, task / (H * groups), task / groups % H, task % groups, ctx.thread_scratch(thread));
   });

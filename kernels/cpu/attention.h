@@ -1,5 +1,5 @@
-// What the attention kernels share: the cut of a sequence into blocks, the interval mask, scratch memory, checks.
-// A block is 64 rows of one head; row n sees the rows start[n]..n, so the blocks that a query block sees are a range.
+// What the attention kernels share: the cut of a sequence into blocks, the interval mask, checks. A block is 64 rows of
+// one head; row n sees the rows start[n]..n, so the blocks that a query block sees are a range.
 // Knows no model and computes no attention itself. May include only the other headers of this folder.
 #pragma once
 #include <algorithm>
@@ -9,13 +9,12 @@
 #include "gemm.h"
 #include "kernels.h"
 #include "pack.h"
+#include "scratch.h"
 
 namespace nanogpt::NANOGPT_ISA_NAMESPACE {
 
-constexpr int64_t kBlock = 64;       // rows of a query block and of a key block
-constexpr int64_t kGroup = 4;        // blocks whose operands and sums one task keeps in its cache
-constexpr uint32_t kMaxHeadWidth = 256;
-
+constexpr int64_t kBlock = 64;           // rows of a block
+constexpr uint32_t kMaxHeadWidth = 256;  // bounds what a task needs of its thread's scratch
 
 // Rows [first, first + count) of the whole [N].
 struct Rows {
@@ -32,7 +31,6 @@ struct AttentionShape {
   float scale() const { return static_cast<float>(1.0 / std::sqrt(static_cast<double>(D))); }
   int64_t sequences() const { return N / T; }
   int64_t blocks() const { return (T + kBlock - 1) / kBlock; }
-  int64_t groups() const { return (blocks() + kGroup - 1) / kGroup; }
 
   Rows rows(int64_t sequence, int64_t block) const {
     return {sequence * T + block * kBlock, std::min(kBlock, T - block * kBlock)};
@@ -42,7 +40,7 @@ struct AttentionShape {
     return (start[sequence * T + block * kBlock] - sequence * T) / kBlock;
   }
   bool needs_mask(const Rows& queries, const Rows& keys) const {
-    return queries.first == keys.first || start[queries.last()] > keys.first;
+    return keys.last() > queries.first || start[queries.last()] > keys.first;
   }
   // The columns [low, high) of a key block that a row sees.
   void visible(int64_t row, const Rows& keys, int32_t& low, int32_t& high) const {
@@ -61,24 +59,6 @@ struct AttentionShape {
   int64_t width_floats() const { return padded_rows(kBlock, precise()) * width_stride(); }
 };
 
-// Hands out 64-byte aligned pieces of one thread's scratch; the callers' sizes are bounded by kMaxHeadWidth.
-// Over no memory (null) it only counts, to learn what a task needs.
-class Scratch {
- public:
-  explicit Scratch(std::byte* memory) : memory_(memory) {}
-  std::byte* bytes(size_t count) {
-    std::byte* piece = memory_ ? memory_ + used_ : nullptr;
-    used_ += (count + 63) / 64 * 64;
-    return piece;
-  }
-  float* floats(int64_t count) { return reinterpret_cast<float*>(bytes(static_cast<size_t>(count) * 4)); }
-  size_t used() const { return used_; }
-
- private:
-  std::byte* memory_;
-  size_t used_ = 0;
-};
-
 // The lanes' column numbers are inside [low, high).
 inline vi inside(int64_t column, int32_t low, int32_t high) {
   vi index;
@@ -95,6 +75,29 @@ inline void store_row(const AttentionShape& shape, void* base, int64_t row, int6
   const int64_t offset = (row * shape.H + head) * shape.D;
   if (shape.precise()) store_scaled(static_cast<float*>(base) + offset, x, shape.D, factor);
   else store_scaled(static_cast<bf16*>(base) + offset, x, shape.D, factor);
+}
+
+// Row `query` of act = factor[query] * column `query` of x, [D, queries] with score_stride.
+template <class T>
+inline void store_columns_as(const AttentionShape& shape, T* base, const Rows& queries, int64_t head, const float* x,
+                             const float* factor) {
+  const int64_t stride = shape.score_stride();
+  for (int64_t first = 0; first < queries.count; first += kLanes) {
+    const int64_t count = std::min<int64_t>(kLanes, queries.count - first);
+    T* const rows = base + ((queries.first + first) * shape.H + head) * shape.D;
+    by_vectors(shape.D, [&](int64_t d, auto part) {
+      vf block[kLanes] = {};
+      for (int64_t i = 0; i < std::min<int64_t>(kLanes, shape.D - d); i++)
+        block[i] = load(x + (d + i) * stride + first) * load(factor + first);
+      transpose(block);
+      for (int64_t i = 0; i < count; i++) store(rows + i * shape.H * shape.D + d, block[i], part);
+    });
+  }
+}
+inline void store_columns(const AttentionShape& shape, void* base, const Rows& queries, int64_t head, const float* x,
+                          const float* factor) {
+  if (shape.precise()) store_columns_as(shape, static_cast<float*>(base), queries, head, x, factor);
+  else store_columns_as(shape, static_cast<bf16*>(base), queries, head, x, factor);
 }
 
 // Rejects what the kernels cannot serve; `start` must be an interval mask that never moves back within a sequence.

@@ -8,6 +8,7 @@
 namespace nanogpt::NANOGPT_ISA_NAMESPACE {
 namespace {
 
+constexpr int64_t kGroup = 4;           // blocks whose operands and sums a task keeps in its cache
 constexpr int64_t kTasks = 16;           // heads are cut into segments until there are so many tasks,
 constexpr int64_t kSegmentBlocks = 64;   // and so that a long sequence keeps many cores busy
 
@@ -24,7 +25,7 @@ struct Queries {
   Rows rows;
   std::byte *q_left, *dy_left;    // [64, D] as left operands: scores and their gradients
   std::byte *q_right, *dy_right;  // [64, D] as right operands: dk and dv
-  float *lse, *delta;
+  float *lse2, *delta;            // lse in powers of 2
 };
 
 struct Keys {
@@ -46,7 +47,7 @@ void take(const AttentionShape& s, Scratch& scratch, Queries& block) {
   block.dy_left = scratch.bytes(packed_a_bytes(kBlock, s.D, precise));
   block.q_right = scratch.bytes(packed_b_bytes(kBlock, s.D, precise));
   block.dy_right = scratch.bytes(packed_b_bytes(kBlock, s.D, precise));
-  block.lse = scratch.floats(kBlock);
+  block.lse2 = scratch.floats(kBlock);
   block.delta = scratch.floats(kBlock);
 }
 
@@ -81,7 +82,7 @@ void load_queries(const Backward& b, int64_t sequence, int64_t head, int64_t ind
     pack_b(block.dy_right, dy, block.rows.count, s.D, s.precise());
   }
   for (int64_t i = 0; i < block.rows.count; i++) {
-    block.lse[i] = b.lse[(block.rows.first + i) * s.H + head];
+    block.lse2[i] = b.lse[(block.rows.first + i) * s.H + head] * kLog2E;
     block.delta[i] = b.delta[(block.rows.first + i) * s.H + head];
   }
 }
@@ -96,14 +97,14 @@ void load_keys(const Backward& b, int64_t sequence, int64_t head, int64_t index,
 
 template <bool masked>
 void softmax_grad(const AttentionShape& s, const Queries& queries, const Keys& keys, Pair& pair) {
-  const float scale = s.scale();
+  const float scale2 = s.scale() * kLog2E;
   for (int64_t i = 0; i < queries.rows.count; i++) {
     float* p = pair.probabilities + i * s.score_stride();
     float* g = pair.gradients + i * s.score_stride();
     int32_t low = 0, high = kBlock;
     if (masked) s.visible(queries.rows.first + i, keys.rows, low, high);
     for (int64_t j = 0; j < kBlock; j += kLanes) {
-      vf x = exp_bounded(load(p + j) * scale - queries.lse[i]);
+      vf x = exp2_bounded(load(p + j) * scale2 - queries.lse2[i]);
       vf dx = x * (load(g + j) - queries.delta[i]);
       if (masked) {
         const vi seen = inside(j, low, high);
@@ -119,8 +120,8 @@ void softmax_grad(const AttentionShape& s, const Queries& queries, const Keys& k
 // Probabilities and their gradients for one pair of blocks.
 void recompute(const AttentionShape& s, const Queries& queries, const Keys& keys, Pair& pair) {
   const int64_t m = queries.rows.count, n = keys.rows.count, stride = s.score_stride();
-  multiply_packed(pair.probabilities, stride, queries.q_left, keys.k_transposed, m, n, s.D, false, s.precise());
-  multiply_packed(pair.gradients, stride, queries.dy_left, keys.v_transposed, m, n, s.D, false, s.precise());
+  multiply_packed(pair.probabilities, stride, queries.q_left, s.D, keys.k_transposed, m, n, s.D, false, s.precise());
+  multiply_packed(pair.gradients, stride, queries.dy_left, s.D, keys.v_transposed, m, n, s.D, false, s.precise());
   if (s.needs_mask(queries.rows, keys.rows)) softmax_grad<true>(s, queries, keys, pair);
   else softmax_grad<false>(s, queries, keys, pair);
 }
@@ -129,16 +130,16 @@ void recompute(const AttentionShape& s, const Queries& queries, const Keys& keys
 void add_key_gradients(const AttentionShape& s, const Queries& queries, const Keys& keys, const Pair& pair) {
   const int64_t m = queries.rows.count, n = keys.rows.count, width = s.width_stride();
   pack_a(pair.packed, {pair.probabilities, s.score_stride(), true, NANOGPT_F32}, n, m, s.precise());
-  multiply_packed(keys.dv, width, pair.packed, queries.dy_right, n, s.D, m, true, s.precise());
+  multiply_packed(keys.dv, width, pair.packed, m, queries.dy_right, n, s.D, m, true, s.precise());
   pack_a(pair.packed, {pair.gradients, s.score_stride(), true, NANOGPT_F32}, n, m, s.precise());
-  multiply_packed(keys.dk, width, pair.packed, queries.q_right, n, s.D, m, true, s.precise());
+  multiply_packed(keys.dk, width, pair.packed, m, queries.q_right, n, s.D, m, true, s.precise());
 }
 
 // dq += dS k for one pair of blocks.
 void add_query_gradient(const AttentionShape& s, const Queries& queries, const Keys& keys, const Pair& pair, float* dq) {
   const int64_t m = queries.rows.count, n = keys.rows.count;
   pack_a(pair.packed, {pair.gradients, s.score_stride(), false, NANOGPT_F32}, m, n, s.precise());
-  multiply_packed(dq, s.width_stride(), pair.packed, keys.k_right, m, s.D, n, true, s.precise());
+  multiply_packed(dq, s.width_stride(), pair.packed, n, keys.k_right, m, s.D, n, true, s.precise());
 }
 
 void write_block(const AttentionShape& s, void* out, const Rows& rows, int64_t head, const float* x, float factor) {

@@ -1,9 +1,10 @@
 // The context: its ABI functions (create, destroy, error text, description, memory) and the class behind them.
 // Compiled once, for any instruction set. It knows no op; ops reach it through context.h. Refuses an instruction set
-// that the machine lacks. May include only context.h, machine.h, pool.h and the standard library.
+// that the machine lacks. May include only context.h, machine.h, pool.h, scratch.h and the standard library.
 #include "context.h"
 #include "machine.h"
 #include "pool.h"
+#include "scratch.h"
 #include <algorithm>
 #include <cstdarg>
 #include <cstdio>
@@ -56,7 +57,9 @@ class PoolContext final : public Context {
   int threads() const override { return pool_.threads(); }
   uint32_t isa() const override { return isa_; }
   std::byte* thread_scratch(int thread) override {
-    return thread_scratch_.data() + kThreadScratchBytes * static_cast<size_t>(thread);
+    std::byte* const scratch = thread_scratch_.data() + kThreadScratchBytes * static_cast<size_t>(thread);
+    allow(scratch, kThreadScratchBytes);
+    return scratch;
   }
   std::byte* shared_scratch() override { return shared_scratch_.data(); }
 

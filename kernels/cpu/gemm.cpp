@@ -214,14 +214,15 @@ struct FittingProduct {
         float* const sums = whole ? partial : partial + (column - columns.begin) / kSharedUnit * tiles * kTile;
         for (int64_t piece = k; piece < k_stop; piece += depths.inner)
           multiply_strip(scratch + padded * ((piece - k) / Engine::Word::kDepth), column, tiles, piece,
-                         std::min(depths.inner, k_stop - piece), sums);
+                         std::min(depths.inner, k_stop - piece), count, sums);
         if (k_stop == depth()) finish_strip(sums, rows, column, columns.end);
       }
     }
   }
 
   // One strip of the shared operand, in L1, against every tile of the local block; fetches the next strip meanwhile.
-  void multiply_strip(const float* block, int64_t column, int64_t tiles, int64_t k, int64_t piece, float* sums) const {
+  void multiply_strip(const float* block, int64_t column, int64_t tiles, int64_t k, int64_t piece, int64_t count,
+                      float* sums) const {
     const int64_t words = words_of<Engine>(piece);
     const float* const strip = packed + padded_shared() * (k / Engine::Word::kDepth) + column * words;
     const int64_t lines = kSharedUnit * words / 16, lines_a_tile = lines / tiles + 1;
@@ -229,8 +230,9 @@ struct FittingProduct {
     for (int64_t tile = 0; tile < tiles; tile++) {
       for (int64_t line = 0; line < lines_a_tile; line++, next += 16) __builtin_prefetch(next, 0, 2);
       const float* const other = block + tile * kLocalUnit * words;
-      Engine::multiply(words, kLocalIsA ? other : strip, kLocalIsA ? strip : other, sums + tile * kTile, Engine::kColumns,
-                       k > 0);
+      const int64_t rows = kLocalIsA ? count - tile * kLocalUnit : shared_rows - column;
+      Engine::multiply(words, kLocalIsA ? other : strip, words, kLocalIsA ? strip : other, sums + tile * kTile,
+                       Engine::kColumns, k > 0, rows);
     }
   }
 
@@ -319,12 +321,13 @@ size_t packed_bytes(int64_t rows, int64_t unit, int64_t k) {
 }
 
 template <class Engine>
-void multiply_blocks(float* c, int64_t ldc, const float* a, const float* b, int64_t m, int64_t n, int64_t k, bool accumulate) {
+void multiply_blocks(float* c, int64_t ldc, const float* a, int64_t depth, const float* b, int64_t m, int64_t n, int64_t k,
+                     bool accumulate) {
   const typename Engine::Session session;
-  const int64_t words = words_of<Engine>(k);
+  const int64_t words = words_of<Engine>(k), a_words = words_of<Engine>(depth);
   for (int64_t column = 0; column < n; column += Engine::kColumns)
     for (int64_t row = 0; row < m; row += Engine::kRows)
-      Engine::multiply(words, a + row * words, b + column * words, c + row * ldc + column, ldc, accumulate);
+      Engine::multiply(words, a + row * a_words, a_words, b + column * words, c + row * ldc + column, ldc, accumulate, m - row);
 }
 
 }  // namespace
@@ -368,14 +371,14 @@ void pack_b(void* packed, const Operand& b, int64_t k, int64_t n, bool precise) 
 int64_t padded_rows(int64_t m, bool precise) { return round_up(m, precise ? FloatEngine::kRows : Bf16Engine::kRows); }
 int64_t padded_cols(int64_t n, bool precise) { return round_up(n, precise ? FloatEngine::kColumns : Bf16Engine::kColumns); }
 
-void multiply_packed(float* c, int64_t ldc, const void* packed_a, const void* packed_b, int64_t m, int64_t n, int64_t k,
-                     bool accumulate, bool precise) {
+void multiply_packed(float* c, int64_t ldc, const void* packed_a, int64_t depth, const void* packed_b, int64_t m, int64_t n,
+                     int64_t k, bool accumulate, bool precise) {
   const auto* const a = static_cast<const float*>(packed_a);
   const auto* const b = static_cast<const float*>(packed_b);
   if (precise) {
-    multiply_blocks<FloatEngine>(c, ldc, a, b, m, n, k, accumulate);
+    multiply_blocks<FloatEngine>(c, ldc, a, depth, b, m, n, k, accumulate);
   } else {
-    multiply_blocks<Bf16Engine>(c, ldc, a, b, m, n, k, accumulate);
+    multiply_blocks<Bf16Engine>(c, ldc, a, depth, b, m, n, k, accumulate);
   }
 }
 

@@ -37,11 +37,11 @@ size_t packed_a_bytes(int64_t m, int64_t k, bool precise);
 size_t packed_b_bytes(int64_t k, int64_t n, bool precise);
 void pack_a(void* packed, const Operand& a, int64_t m, int64_t k, bool precise);
 void pack_b(void* packed, const Operand& b, int64_t k, int64_t n, bool precise);
-// c[i*ldc + j] = (accumulate ? c : 0) + a b for packed a, b. c must have room for whole tiles: rows up to
-// padded_rows(m), and ldc >= padded_cols(n).
+// c[i*ldc + j] = (accumulate ? c : 0) + a b for packed a, b, over the first k of the `depth` to which a was packed (b: k).
+// c must have room for whole tiles: rows up to padded_rows(m), and ldc >= padded_cols(n).
 int64_t padded_rows(int64_t m, bool precise);
 int64_t padded_cols(int64_t n, bool precise);
-void multiply_packed(float* c, int64_t ldc, const void* packed_a, const void* packed_b, int64_t m, int64_t n, int64_t k,
-                     bool accumulate, bool precise);
+void multiply_packed(float* c, int64_t ldc, const void* packed_a, int64_t depth, const void* packed_b, int64_t m, int64_t n,
+                     int64_t k, bool accumulate, bool precise);
 
 }  // namespace nanogpt::NANOGPT_ISA_NAMESPACE

@@ -1,5 +1,6 @@
 // The microkernels: c[kRows][kColumns] (+)= a b for one strip of packed a and one of packed b, kept in registers over k.
-// An engine is a microkernel with its layouts; all engines look alike to gemm.cpp, which knows no instruction.
+// An engine is a microkernel with its layouts; all engines look alike to gemm.cpp, which knows no instruction. `words` of
+// k are multiplied, of the `a_words` to which a was packed; rows from `rows` on need not be computed.
 // May include only pack.h, tiles.h and what they include.
 #pragma once
 #include "pack.h"
@@ -12,6 +13,8 @@ namespace nanogpt::NANOGPT_ISA_NAMESPACE {
 // wide keeps loads (2 + kRows a step) below fused multiply-adds (2 kRows), of which two start in a cycle.
 constexpr int kVectorRows = kLanes == 16 ? 14 : kLanes == 8 ? 6 : 4;
 constexpr int kVectorColumns = 2 * kLanes;
+// Rows of the short form, for a last strip that is not full: enough accumulators to hide a multiply-add's latency.
+constexpr int kShortRows = kVectorRows / 2 + 1;
 
 // What a task does before its products and undoes after them; only tiles need anything.
 struct NoSession {
@@ -25,14 +28,15 @@ struct FloatStep {
   static vf add(vf acc, vf a, vf b) { return acc + a * b; }
 };
 
-template <class Step>
+// The first kCount rows of a strip.
+template <class Step, int kCount>
 inline void multiply_vectors(int64_t words, const float* a, const float* b, float* c, int64_t ldc, bool accumulate) {
-  vf acc[kVectorRows][2] = {};
+  vf acc[kCount][2] = {};
 #pragma GCC unroll 2
   for (int64_t k = 0; k < words; k++) {
     const vf b0 = load(b), b1 = load(b + kLanes);
 #pragma GCC unroll 14
-    for (int i = 0; i < kVectorRows; i++) {
+    for (int i = 0; i < kCount; i++) {
       const vf spread = Step::spread(a + i);
       acc[i][0] = Step::add(acc[i][0], spread, b0);
       acc[i][1] = Step::add(acc[i][1], spread, b1);
@@ -41,7 +45,7 @@ inline void multiply_vectors(int64_t words, const float* a, const float* b, floa
     b += kVectorColumns;
   }
 #pragma GCC unroll 14
-  for (int i = 0; i < kVectorRows; i++) {
+  for (int i = 0; i < kCount; i++) {
     float* row = c + i * ldc;
     store(row, accumulate ? load(row) + acc[i][0] : acc[i][0]);
     store(row + kLanes, accumulate ? load(row + kLanes) + acc[i][1] : acc[i][1]);
@@ -56,8 +60,10 @@ struct VectorEngine {
   using LayoutB = StripLayout<Word, kVectorColumns>;
   static constexpr int kRows = kVectorRows, kColumns = kVectorColumns;
   static constexpr int kDepthUnit = Word::kDepth;  // k is padded to a multiple
-  static void multiply(int64_t words, const float* a, const float* b, float* c, int64_t ldc, bool accumulate) {
-    multiply_vectors<Step>(words, a, b, c, ldc, accumulate);
+  static void multiply(int64_t words, const float* a, int64_t, const float* b, float* c, int64_t ldc, bool accumulate,
+                       int64_t rows) {
+    if (rows > kShortRows) multiply_vectors<Step, kVectorRows>(words, a, b, c, ldc, accumulate);
+    else multiply_vectors<Step, kShortRows>(words, a, b, c, ldc, accumulate);
   }
 };
 
@@ -92,8 +98,8 @@ struct TileEngine {
   static constexpr int kDepthUnit = kTileWords * Word::kDepth;
 
   // Not inlined: its few pointers then stay in registers.
-  [[gnu::noinline]] static void multiply(int64_t words, const float* a, const float* b, float* c, int64_t ldc,
-                                         bool accumulate) {
+  [[gnu::noinline]] static void multiply(int64_t words, const float* a, int64_t a_words, const float* b, float* c,
+                                         int64_t ldc, bool accumulate, int64_t) {
     constexpr int kTile = kTileRows * kTileWords;
     const int64_t stride = ldc * 4;
     float* const lower = c + kTileRows * ldc;
@@ -104,7 +110,7 @@ struct TileEngine {
       zero_tile<0>(), zero_tile<1>(), zero_tile<2>(), zero_tile<3>();
     }
     const float* const a_end = a + kTileRows * words;
-    const float *a1 = a_end, *b1 = b + kTileWords * words;
+    const float *a1 = a + kTileRows * a_words, *b1 = b + kTileWords * words;
     for (; a < a_end; a += kTile, b += kTile, a1 += kTile, b1 += kTile) {
       load_tile<4>(a, 64), load_tile<6>(b, 64);
       dot_tiles<0, 4, 6>();

@@ -1,6 +1,6 @@
 // nanogpt bench: prints the machine, its measured peak and each workload's figures as they come, or one JSON object a
-// workload. Measures nothing itself: the timing is lib/run/bench.ts. Refuses workloads that it does not know. May
-// import lib/base, lib/run, the names of instruction sets from ffi/, options and output.
+// workload (context: one a length). Measures nothing itself: the timing is lib/run/bench.ts. Refuses workloads that it
+// does not know. May import lib/base, lib/run, the names of instruction sets from ffi/, options and output.
 
 import { parseIsa } from "../../ffi/cpu.ts";
 import { UserError } from "../base/errors.ts";
@@ -91,6 +91,7 @@ export function formatResult(result: BenchResult): string {
     peakShare === null ? [] : [`${(100 * peakShare).toFixed(1)}% of peak`],
   ].flat();
   const lines = [`${workload.padEnd(12)} ${formatTiming(timing)}: ${rates.join(", ")}`];
+  if (result.sequenceLength !== undefined) lines.push(formatContext(result, result.sequenceLength));
   if (updateMs !== null && workload !== "muon-124m") {
     lines.push(`${" ".repeat(13)}optimiser step ${formatMs(updateMs)}`);
   }
@@ -112,6 +113,14 @@ export function formatResult(result: BenchResult): string {
   if (result.peer) lines.push(...formatPeer(result.peer, result.peerRatio ?? NaN));
   if (result.steps) lines.push(...formatSteps(result.steps, timing.runs));
   return lines.join("\n") + "\n";
+}
+
+/** "65,536 tokens in the sequence: 152 us a token, attention 31.0 us of them". */
+function formatContext({ timing, attentionMs }: BenchResult, tokens: number): string {
+  const each = (ms: number) => `${formatCount(1000 * ms / tokens)} us`;
+  return `${" ".repeat(13)}${tokens.toLocaleString("en")} tokens in the sequence: ${
+    each(timing.medianMs)
+  } a token, attention ${each(attentionMs ?? NaN)} of them`;
 }
 
 /** "1.23 s (1.20 to 1.30, median of 7)", or "25.1 s (one run)". */

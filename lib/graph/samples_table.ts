@@ -98,6 +98,7 @@ const ATTENTIONS = [
   [130, 65, 2, 130, 65],
   [201, 201, 2, 64, 70],
   [65, 65, 1, 2, 7],
+  [601, 601, 1, 2, 300],
 ] as const;
 
 function attentions(gradient: boolean): Sample[] {

@@ -1,10 +1,11 @@
 // The bench: each workload timed on the cpu device beside the machine's own measured peak, and on request beside a
-// peer's program. Decides which work a workload name means; the timing is in bench_train, bench_data and peer. Prints
-// nothing. Imports lib/run, lib/config's presets and what lies below.
+// peer's program. Decides which work a workload name means; the timing is in bench_train, bench_context,
+// bench_data and peer. Prints nothing. Imports lib/run, lib/config's presets and what lies below.
 
 import type { IsaName } from "../../ffi/cpu.ts";
 import type { Device, DeviceDescription, DevicePeak } from "../../ffi/device.ts";
 import { PRESETS } from "../config/presets.ts";
+import { benchContext, CONTEXT_LENGTHS } from "./bench_context.ts";
 import {
   benchLoader,
   benchTokenizer,
@@ -19,7 +20,7 @@ import { peakFlops, type StepGroup } from "./step_times.ts";
 import { type Budget, peakResidentBytes, resetPeakResident, type Timing, timingOf } from "./timing.ts";
 
 /** Names of the workloads, in the order in which they run. */
-export const WORKLOADS = ["train-124m", "sample", "muon-124m", "loader", "tokenize"] as const;
+export const WORKLOADS = ["train-124m", "sample", "muon-124m", "context", "loader", "tokenize"] as const;
 export type Workload = typeof WORKLOADS[number];
 
 /** What to time, on what. */
@@ -47,7 +48,7 @@ export interface PeerResult {
   readonly timings: Readonly<Record<string, Timing>>;
 }
 
-/** One workload's figures; the first eleven are the fields of bench --json. */
+/** One workload's figures (context: one of its lengths'); the first eleven are the fields of bench --json. */
 export interface BenchResult {
   readonly workload: Workload;
   readonly device: string;
@@ -72,6 +73,9 @@ export interface BenchResult {
   /** tokenize only, whose other figures are of the first of them. */
   readonly textRates?: readonly TextRate[];
   readonly timing: Timing;
+  /** context only: tokens of the sequence, and the mean time of attention's steps in a run. */
+  readonly sequenceLength?: number;
+  readonly attentionMs?: number;
   readonly peer?: PeerResult;
   readonly steps?: readonly StepGroup[];
 }
@@ -98,7 +102,7 @@ export async function runBench(
     const machine = { description: device.describe(), peak: device.measurePeak() };
     say.machine(machine);
     for (const workload of request.workloads) {
-      say.result(await benchWorkload(workload, request, device, machine));
+      await benchWorkload(workload, request, device, machine, say.result);
     }
   } finally {
     device.close();
@@ -110,20 +114,25 @@ async function benchWorkload(
   request: BenchRequest,
   device: Device,
   machine: BenchMachine,
-): Promise<BenchResult> {
+  say: (result: BenchResult) => void,
+): Promise<void> {
   const { description: { kind, isa }, peak } = machine;
-  const common = { workload, device: kind, isa, precision: request.precision };
+  const tell = (figures: Figures) =>
+    say({ workload, device: kind, isa, precision: request.precision, ...figures });
   switch (workload) {
     case "train-124m":
     case "sample":
     case "muon-124m":
-      return { ...common, ...await trainingResult(workload, request, device, peak) };
+      return tell(await trainingResult(workload, request, device, peak));
+    case "context":
+      for (const length of CONTEXT_LENGTHS) tell(await contextResult(length, request, device, peak));
+      return;
     case "loader":
       resetPeakResident();
-      return { ...common, ...dataResult(await benchLoader(RECORD_STEPS, request.budget)) };
+      return tell(dataResult(await benchLoader(RECORD_STEPS, request.budget)));
     case "tokenize":
       resetPeakResident();
-      return { ...common, ...await tokenizeResult(request) };
+      return tell(await tokenizeResult(request));
     default:
       return workload satisfies never;
   }
@@ -190,6 +199,17 @@ async function trainingResult(
   } finally {
     await peer.close();
   }
+}
+
+async function contextResult(
+  sequenceLength: number,
+  { corpus, precision, budget, byStep }: BenchRequest,
+  device: Device,
+  peak: DevicePeak,
+): Promise<Figures> {
+  const found = await benchContext(corpus, sequenceLength, { device, peak, precision, budget, byStep });
+  const { attentionMs } = found;
+  return { ...trainingFigures(found, peak, precision), sequenceLength, attentionMs };
 }
 
 /** A training workload's fields. */

@@ -1,6 +1,6 @@
 // Times the kernels' part of training on one device: forward and backward of a microbatch, the optimiser step, or a
-// whole step, of any model. Reads no data: tokens and parameters are made up, of the sizes that training has. Imports
-// lib/run, the model, optimisers and plan.
+// whole step, of any model. Reads no data: parameters, and tokens unless given, are made up, of the sizes that training
+// has. Imports lib/run, the model, optimisers and plan.
 
 import type { Device, DevicePeak } from "../../ffi/device.ts";
 import { RunError } from "../base/errors.ts";
@@ -39,6 +39,8 @@ export interface TrainingWork {
   readonly sequenceLength: number;
   readonly sequences: number;
   readonly part: Part;
+  /** All tokens and the one after them; made up, each sequence one document, where left out. */
+  readonly tokens?: Int32Array;
 }
 
 /** How to time it. */
@@ -144,7 +146,7 @@ function requireFinite(executor: Executor, hasLoss: boolean): void {
 
 /**
  * Parameters, gradients and tokens as large as in training. Nothing is zero, not even what starts at zero: processors
- * run faster on zeros. No token is eos, so that a sequence is one document.
+ * run faster on zeros.
  */
 function fill(executor: Executor, work: TrainingWork): void {
   const specs = parameterSpecs(work.model);
@@ -157,12 +159,17 @@ function fill(executor: Executor, work: TrainingWork): void {
   }
   executor.refresh();
   const rows = work.sequences * work.sequenceLength;
-  const words = new Uint32Array(Math.ceil((rows + 1) / 4) * 4);
-  new RandomStream(1, 0).words(0, words);
-  const tokens = Int32Array.from(words, (word) => word % Math.min(work.model.vocab, work.model.eos));
+  const tokens = work.tokens ?? madeUpTokens(work.model, rows + 1);
   executor.write(INPUTS.tokens, tokens.subarray(0, rows));
   executor.write(INPUTS.targets, tokens.subarray(1, rows + 1));
   executor.write(UPDATE_INPUTS.scalars, stepScalars(work.schedule, work.optim, 0));
+}
+
+/** No token is eos, so that a sequence is one document. */
+function madeUpTokens({ vocab, eos }: ModelConfig, count: number): Int32Array {
+  const words = new Uint32Array(Math.ceil(count / 4) * 4);
+  new RandomStream(1, 0).words(0, words);
+  return Int32Array.from(words.subarray(0, count), (word) => word % Math.min(vocab, eos));
 }
 
 /** Numbers evenly spread over (-1, 1): drawn once, since drawing all parameters would take longer than the timing. */

@@ -115,6 +115,11 @@ Deno.test("bench tokenize --json has both rates, of the built-in corpus", async 
   assert(bytesPerSecond > 4 * tokensPerSecond && bytesPerSecond < 6 * tokensPerSecond);
 });
 
+Deno.test("formatResult() prints the cost of a token beside the sequence's length", () => {
+  const text = formatResult({ ...RESULT, workload: "context", sequenceLength: 4096, attentionMs: 250 });
+  assertStringIncludes(text, "4,096 tokens in the sequence: 244 us a token, attention 61 us of them\n");
+});
+
 Deno.test("formatResult() prints the peer and the ratio, and the steps", () => {
   const description = { name: "PyTorch 2", variants: ["eager"], precision: "bf16", tokens: 4096 };
   const timing = { runs: 1, medianMs: 4000, minMs: 4000, maxMs: 4000 };

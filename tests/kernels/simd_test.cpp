@@ -1,8 +1,8 @@
-// Proves the bounds that kernels/cpu/simd.h states, for the instruction set it is compiled for: the worst error of
-// vexp and vtanh over the whole float32 range against double libm, their special values, the bf16 rounding, and the
-// loads and stores of part of a vector. The optional argument is the step through the 2^32 bit patterns (1 = all).
-// Prints one line per function; exits 1 when a bound is broken. Includes nothing but simd.h and the standard library.
-#include "../../kernels/cpu/simd.h"
+// Proves the bounds that kernels/cpu/simd.h and approx.h state, for the instruction set it is compiled for: the worst
+// error of their exp and tanh over the whole float32 range against double libm, their special values, the bf16 rounding,
+// and the loads and stores of part of a vector. The optional argument is the step through the 2^32 bit patterns (1 = all).
+// Prints one line per function; exits 1 when a bound is broken. Includes nothing but those and the standard library.
+#include "../../kernels/cpu/approx.h"
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -31,6 +31,11 @@ double ulp_error(float found, double exact) {
 }
 
 double exact_exp(float x) { return std::exp(static_cast<double>(x)); }
+// What exp_bounded promises: its ends hold beyond them.
+double exact_exp_bounded(float x) { return std::isnan(x) ? x : exact_exp(std::min(std::max(x, -87.0f), 88.0f)); }
+double exact_exp2_bounded(float x) {
+  return std::isnan(x) ? x : std::exp2(static_cast<double>(std::min(std::max(x, -125.0f), 127.0f)));
+}
 double exact_tanh(float x) { return std::tanh(static_cast<double>(x)); }
 
 // Worst error over the bit patterns 0, step, 2 step, ..., leaving out arguments outside [low, high].
@@ -53,7 +58,7 @@ void worst_error(const char* name, vf (*function)(vf), double (*exact)(float), u
       at = x[i];
     }
   }
-  std::printf("lanes %2d %-5s worst error %.3f ulp at %.9g over %.0f values (bound %g)\n", kLanes, name, worst, at,
+  std::printf("lanes %2d %-13s worst error %.3f ulp at %.9g over %.0f values (bound %g)\n", kLanes, name, worst, at,
               total, bound);
   expect(worst <= bound, name, worst);
 }
@@ -77,6 +82,12 @@ void special_values() {
   expect(one(vtanh, -INFINITY) == -1, "vtanh(-inf) = -1", one(vtanh, -INFINITY));
   expect(std::isnan(one(vtanh, none)), "vtanh(NaN) = NaN", one(vtanh, none));
   expect(std::signbit(one(vtanh, -0.0f)), "vtanh(-0) = -0", one(vtanh, -0.0f));
+  const float least = static_cast<float>(std::exp(-87.0)), most = static_cast<float>(std::exp(88.0));
+  for (const float x : {-INFINITY, -88.0f}) expect(one(exp_bounded, x) <= least * (1 + 2e-7f), "exp_bounded ends at exp(-87)", x);
+  for (const float x : {INFINITY, 89.0f}) expect(one(exp_bounded, x) >= most * (1 - 2e-7f), "exp_bounded ends at exp(88)", x);
+  expect(std::isnan(one(exp_bounded, none)) && std::isnan(one(exp_bounded, -none)), "exp_bounded(NaN) = NaN", 0);
+  expect(std::isnan(one(tanh_rational, none)) && std::isnan(one(tanh_rational, -none)), "tanh_rational(NaN) = NaN", 0);
+  expect(one(tanh_rational, INFINITY) == one(tanh_rational, 8.0f), "tanh_rational(inf) = tanh_rational(8)", one(tanh_rational, INFINITY));
   expect(one(vsqrt, 4.0f) == 2 && std::isnan(one(vsqrt, -1.0f)), "vsqrt(4) = 2, vsqrt(-1) = NaN", one(vsqrt, 4.0f));
 }
 
@@ -126,7 +137,7 @@ void bf16_rounding(uint32_t step) {
     store(y, load(h));
     for (int i = 0; i < kLanes; i++) wrong += bits_as<uint32_t>(y[i]) != uint32_t{h[i].bits} << 16;
   }
-  std::printf("lanes %2d bf16  %.0f wrong of %.0f values\n", kLanes, wrong, total);
+  std::printf("lanes %2d bf16          %.0f wrong of %.0f values\n", kLanes, wrong, total);
   expect(wrong == 0, "bf16 rounding to nearest even", wrong);
 }
 
@@ -176,6 +187,9 @@ int main(int count, char** arguments) {
   }
   worst_error("vexp", vexp, exact_exp, step, -87.3f, 88.7f, 1.1);
   worst_error("vtanh", vtanh, exact_tanh, step, -INFINITY, INFINITY, 1.5);
+  worst_error("exp_bounded", exp_bounded, exact_exp_bounded, step, -INFINITY, INFINITY, 2);
+  worst_error("exp2_bounded", exp2_bounded, exact_exp2_bounded, step, -INFINITY, INFINITY, 2);
+  worst_error("tanh_rational", tanh_rational, exact_tanh, step, -INFINITY, INFINITY, 8);
   special_values();
   bf16_rounding(step);
   parts<float>();

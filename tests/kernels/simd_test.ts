@@ -1,5 +1,6 @@
-// Bounds of the vector arithmetic (kernels/cpu/simd.h): builds simd_test.cpp for each vector width and runs it; it goes
-// through the range of float32 and fails where an error exceeds what the header states. Sixteen lanes are lowered to AVX2.
+// Bounds of the vector arithmetic (kernels/cpu/simd.h, approx.h): builds simd_test.cpp for each vector width and runs
+// it; it goes through the range of float32 and fails where an error exceeds what the headers state. Sixteen lanes are
+// lowered to AVX2.
 
 import { assertEquals } from "@std/assert";
 import { join } from "@std/path";
@@ -23,7 +24,7 @@ for (const { lanes, flags } of WIDTHS) {
   const ignore = flags.length > 0 && !hasAvx2;
   if (ignore) console.log(`simd with ${lanes} lanes is skipped: this processor has no AVX2`);
   Deno.test({
-    name: `simd.h keeps its stated bounds with ${lanes} lanes`,
+    name: `simd.h and approx.h keep their stated bounds with ${lanes} lanes`,
     ignore,
     async fn() {
       const folder = await Deno.makeTempDir();

@@ -7,6 +7,7 @@ import { CpuDevice } from "../../ffi/cpu.ts";
 import { UserError } from "../../lib/base/errors.ts";
 import { PRESETS } from "../../lib/config/presets.ts";
 import { trainingFigures, trainingWork } from "../../lib/run/bench.ts";
+import { benchContext } from "../../lib/run/bench_context.ts";
 import { benchLoader } from "../../lib/run/bench_data.ts";
 import { benchTraining, type Part, type TrainingWork } from "../../lib/run/bench_train.ts";
 import { Peer } from "../../lib/run/peer.ts";
@@ -101,6 +102,22 @@ Deno.test("the workloads are the record's and the sample preset's", () => {
   const sample = trainingWork("sample");
   assertEquals([sample.sequenceLength * sample.sequences, sample.part], [4096, "step"]);
   assertEquals(trainingWork("muon-124m").part, "update");
+});
+
+Deno.test("benchContext() times one sequence of the corpus, attention as a part of it", async () => {
+  const library = join(ROOT, "build", "libnanogpt_cpu.so");
+  const device = new CpuDevice({ library, threads: 2, pin: false, isa: "auto" });
+  try {
+    const corpus = join(ROOT, "build", "corpus");
+    const budget = { ms: 0, mostRuns: 1 };
+    const options = { device, peak: PEAK, precision: "bf16", budget, byStep: false } as const;
+    const found = await benchContext(corpus, 256, options);
+    assertEquals([found.tokens, found.timing.runs, found.steps], [256, 1, undefined]);
+    assert(found.attentionMs > 0 && found.attentionMs < found.timing.medianMs);
+    await assertRejects(() => benchContext(join(corpus, "none"), 256, options), UserError, "none");
+  } finally {
+    device.close();
+  }
 });
 
 Deno.test("benchLoader() reads what it wrote and leaves nothing", async () => {
