@@ -5,6 +5,7 @@
 import { join } from "@std/path";
 import { compare, type Comparison } from "../base/compare.ts";
 import { messageOf, UserError } from "../base/errors.ts";
+import { isObject } from "../config/check.ts";
 import { parseConfig } from "../config/load.ts";
 import { type MetricsRecord, readMetrics } from "./metrics.ts";
 
@@ -202,10 +203,6 @@ function parseSeries(value: unknown, wrong: (what: string) => UserError): LossSe
       throw wrong(`valLoss has ${JSON.stringify(pair)}, expected [step, loss]`);
     }),
   };
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function isMark(value: unknown): value is number {

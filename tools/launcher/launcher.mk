@@ -1,12 +1,12 @@
 # The single file: ./nanogpt with runtime, program, kernels and corpus in it. Included by the Makefile.
 #   make nanogpt                 with the launcher: a small static C program that unpacks the rest once per user
 #   make nanogpt PACK=compile    with `deno compile`, from the same stage
-# The launcher is the default, for deno compile needs Deno's base runtime: from DENORT_BIN, or over the network from Deno's
-# release site, the one thing that neither the npm registry nor Debian has.
+# deno compile needs Deno's base runtime, which neither the npm registry nor Debian has: with DENORT_BIN, its path, it is the
+# default; asked for without that, it fetches it from Deno's release site. Else the launcher is the default.
 # Both start from the stage, build/stage/. Either is made anew from its contents each time, in under a second when nothing
 # is new; ./nanogpt itself changes only when its bytes do.
 
-PACK ?= launcher
+PACK ?= $(if $(DENORT_BIN),compile,launcher)
 ifeq ($(filter launcher compile,$(PACK)),)
 $(error PACK is "$(PACK)", expected launcher or compile)
 endif
