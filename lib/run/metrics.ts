@@ -4,7 +4,7 @@
 // May import lib/base and lib/config.
 
 import { messageOf, RunError, UserError } from "../base/errors.ts";
-import { writeAll } from "../base/files.ts";
+import { replaceFile, writeAll } from "../base/files.ts";
 import { isObject } from "../config/check.ts";
 
 /** One step of training. `step` counts updates done, so the first record's is 1. */
@@ -147,11 +147,11 @@ function truncate(path: string, keeps: (line: string) => boolean): void {
   const kept = linesOf(text).filter(keeps);
   const shortened = kept.map((line) => line + "\n").join("");
   if (shortened === text) return;
-  Deno.writeTextFileSync(`${path}.tmp`, shortened);
-  Deno.renameSync(`${path}.tmp`, path);
+  replaceFile(path, shortened);
 }
 
-function written<T>(path: string, action: () => T): T {
+/** Does what writes `path`; RunError, with what to do, when the disk refuses. */
+export function written<T>(path: string, action: () => T): T {
   try {
     return action();
   } catch (error) {

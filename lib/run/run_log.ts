@@ -1,10 +1,10 @@
 // The files a run writes as it goes: config.json at its start, then log.txt, metrics.jsonl and, where text is sampled,
-// samples.jsonl. Appends; formats no
-// metrics (metrics.ts does) and keeps nothing of them in memory. A write that fails ends the run with what to do
-// about it. May import lib/base, lib/config, lib/run and @std/path.
+// samples.jsonl. Appends; formats no metrics (metrics.ts does) and keeps nothing of them in memory. A write that fails
+// ends the run with what to do about it. May import lib/base, lib/config, lib/run and @std/path.
 
 import { join } from "@std/path";
-import { messageOf, RunError, UserError } from "../base/errors.ts";
+import { UserError } from "../base/errors.ts";
+import { replaceFile } from "../base/files.ts";
 import { VERSION } from "../base/version.ts";
 import { configText, type ResolvedConfig } from "../config/load.ts";
 import { exists, RUN_FILES } from "./folder.ts";
@@ -17,6 +17,7 @@ import {
   TextLog,
   trainingLine,
   validationLine,
+  written,
 } from "./metrics.ts";
 
 /**
@@ -117,19 +118,5 @@ export class RunLog implements Disposable {
 
 /** Writes a small file so that under its name it is always whole. RunError when the disk fails. */
 export function writeWhole(path: string, text: string): void {
-  try {
-    Deno.writeTextFileSync(`${path}.tmp`, text);
-    Deno.renameSync(`${path}.tmp`, path);
-  } catch (error) {
-    removeLeftover(`${path}.tmp`);
-    throw new RunError(`Cannot write ${path}: ${messageOf(error)}; make room or make the folder writable`);
-  }
-}
-
-function removeLeftover(path: string): void {
-  try {
-    Deno.removeSync(path);
-  } catch {
-    // It was never there.
-  }
+  written(path, () => replaceFile(path, text));
 }
