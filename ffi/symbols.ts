@@ -3,7 +3,7 @@
 // scalars (f64) are numbers. What each function does, and its limits, is stated in the header. Imports nothing.
 // deno-fmt-ignore-file
 
-export const NANOGPT_ABI_VERSION = 1;
+export const NANOGPT_ABI_VERSION = 2;
 export const NANOGPT_F32 = 0;
 export const NANOGPT_BF16 = 1;
 export const NANOGPT_OK = 0;
@@ -17,6 +17,11 @@ export const NANOGPT_ISA_AVX2 = 2;
 export const NANOGPT_ISA_AVX512 = 3;
 export const NANOGPT_ISA_AVX512BF16 = 4;
 export const NANOGPT_ISA_AMX = 5;
+export const NANOGPT_ISA_SM80 = 6;
+export const NANOGPT_ISA_SM90A = 7;
+export const NANOGPT_FORM_SIMPLE = 0; // any shape and type
+export const NANOGPT_FORM_MMA = 1; // bf16 on mma.sync: sm_80 and later
+export const NANOGPT_FORM_WGMMA = 2; // bf16 on wgmma and TMA: sm_90a only
 export const NANOGPT_MIX_PAIR = 0; // (s[0], s[1]) residual mix
 export const NANOGPT_MIX_LERP = 1; // (1 - s[0], s[0]) value mix
 export const NANOGPT_MIX_SKIP = 2; // (1, s[index]) U-net skip
@@ -28,8 +33,8 @@ export const NANOGPT_SCALAR_BIAS2 = 3; // 1 / (1 - beta2^(t+1))
 export const SYMBOLS = {
   // uint32_t nanogpt_abi_version(void)
   nanogpt_abi_version: { parameters: [], result: "u32" },
-  // int32_t nanogpt_context_create(uint64_t out_context, uint64_t out_error, uint32_t threads, uint32_t isa, uint32_t pin)
-  nanogpt_context_create: { parameters: ["u64" /* out_context */, "u64" /* out_error */, "u32" /* threads */, "u32" /* isa */, "u32" /* pin */], result: "i32" },
+  // int32_t nanogpt_context_create(uint64_t out_context, uint64_t out_error, uint32_t threads, uint32_t isa, uint32_t pin, uint32_t ordinal)
+  nanogpt_context_create: { parameters: ["u64" /* out_context */, "u64" /* out_error */, "u32" /* threads */, "u32" /* isa */, "u32" /* pin */, "u32" /* ordinal */], result: "i32" },
   // int32_t nanogpt_context_destroy(uint64_t context)
   nanogpt_context_destroy: { parameters: ["u64" /* context */], result: "i32" },
   // int32_t nanogpt_last_error(uint64_t context, uint64_t out_text, uint32_t capacity)
@@ -40,6 +45,22 @@ export const SYMBOLS = {
   nanogpt_alloc: { parameters: ["u64" /* context */, "u64" /* out_address */, "f64" /* bytes */], result: "i32" },
   // int32_t nanogpt_free(uint64_t context, uint64_t address, double bytes)
   nanogpt_free: { parameters: ["u64" /* context */, "u64" /* address */, "f64" /* bytes */], result: "i32" },
+  // int32_t nanogpt_upload(uint64_t context, uint64_t address, uint64_t source, double bytes)
+  nanogpt_upload: { parameters: ["u64" /* context */, "u64" /* address */, "u64" /* source */, "f64" /* bytes */], result: "i32" },
+  // int32_t nanogpt_download(uint64_t context, uint64_t target, uint64_t address, double bytes)
+  nanogpt_download: { parameters: ["u64" /* context */, "u64" /* target */, "u64" /* address */, "f64" /* bytes */], result: "i32" },
+  // int32_t nanogpt_sync(uint64_t context)
+  nanogpt_sync: { parameters: ["u64" /* context */], result: "i32" },
+  // int32_t nanogpt_graph_begin(uint64_t context)
+  nanogpt_graph_begin: { parameters: ["u64" /* context */], result: "i32" },
+  // int32_t nanogpt_graph_end(uint64_t context, uint64_t out_graph)
+  nanogpt_graph_end: { parameters: ["u64" /* context */, "u64" /* out_graph */], result: "i32" },
+  // int32_t nanogpt_graph_launch(uint64_t context, uint64_t graph)
+  nanogpt_graph_launch: { parameters: ["u64" /* context */, "u64" /* graph */], result: "i32" },
+  // int32_t nanogpt_graph_free(uint64_t context, uint64_t graph)
+  nanogpt_graph_free: { parameters: ["u64" /* context */, "u64" /* graph */], result: "i32" },
+  // int32_t nanogpt_schedule(uint64_t context, uint32_t seed, uint32_t processors)
+  nanogpt_schedule: { parameters: ["u64" /* context */, "u32" /* seed */, "u32" /* processors */], result: "i32" },
   // int32_t nanogpt_measure_peak(uint64_t context, uint64_t out)
   nanogpt_measure_peak: { parameters: ["u64" /* context */, "u64" /* out */], result: "i32" },
   // int32_t nanogpt_fill(uint64_t context, uint64_t y, uint32_t count, uint32_t dtype, double value)
@@ -90,32 +111,32 @@ export const SYMBOLS = {
   nanogpt_norm_rope: { parameters: ["u64" /* context */, "u64" /* y */, "u64" /* x */, "u64" /* table */, "u32" /* N */, "u32" /* T */, "u32" /* H */, "u32" /* D */, "u32" /* dtype */, "f64" /* eps */], result: "i32" },
   // int32_t nanogpt_norm_rope_grad(uint64_t context, uint64_t dx, uint64_t dy, uint64_t x, uint64_t table, uint32_t N, uint32_t T, uint32_t H, uint32_t D, uint32_t dtype, double eps)
   nanogpt_norm_rope_grad: { parameters: ["u64" /* context */, "u64" /* dx */, "u64" /* dy */, "u64" /* x */, "u64" /* table */, "u32" /* N */, "u32" /* T */, "u32" /* H */, "u32" /* D */, "u32" /* dtype */, "f64" /* eps */], result: "i32" },
-  // int32_t nanogpt_matmul(uint64_t context, uint64_t c, uint64_t a, uint64_t b, uint32_t m, uint32_t n, uint32_t k, uint32_t trans_a, uint32_t trans_b, uint32_t dtype_c, uint32_t dtype_a, uint32_t dtype_b, uint32_t accumulate)
-  nanogpt_matmul: { parameters: ["u64" /* context */, "u64" /* c */, "u64" /* a */, "u64" /* b */, "u32" /* m */, "u32" /* n */, "u32" /* k */, "u32" /* trans_a */, "u32" /* trans_b */, "u32" /* dtype_c */, "u32" /* dtype_a */, "u32" /* dtype_b */, "u32" /* accumulate */], result: "i32" },
-  // int32_t nanogpt_matmul_add(uint64_t context, uint64_t c, uint64_t a, uint64_t b, uint64_t r, uint32_t m, uint32_t n, uint32_t k, uint32_t trans_a, uint32_t trans_b, uint32_t dtype_c, uint32_t dtype_a, uint32_t dtype_b)
-  nanogpt_matmul_add: { parameters: ["u64" /* context */, "u64" /* c */, "u64" /* a */, "u64" /* b */, "u64" /* r */, "u32" /* m */, "u32" /* n */, "u32" /* k */, "u32" /* trans_a */, "u32" /* trans_b */, "u32" /* dtype_c */, "u32" /* dtype_a */, "u32" /* dtype_b */], result: "i32" },
+  // int32_t nanogpt_matmul(uint64_t context, uint64_t c, uint64_t a, uint64_t b, uint32_t m, uint32_t n, uint32_t k, uint32_t trans_a, uint32_t trans_b, uint32_t dtype_c, uint32_t dtype_a, uint32_t dtype_b, uint32_t accumulate, uint32_t form)
+  nanogpt_matmul: { parameters: ["u64" /* context */, "u64" /* c */, "u64" /* a */, "u64" /* b */, "u32" /* m */, "u32" /* n */, "u32" /* k */, "u32" /* trans_a */, "u32" /* trans_b */, "u32" /* dtype_c */, "u32" /* dtype_a */, "u32" /* dtype_b */, "u32" /* accumulate */, "u32" /* form */], result: "i32" },
+  // int32_t nanogpt_matmul_add(uint64_t context, uint64_t c, uint64_t a, uint64_t b, uint64_t r, uint32_t m, uint32_t n, uint32_t k, uint32_t trans_a, uint32_t trans_b, uint32_t dtype_c, uint32_t dtype_a, uint32_t dtype_b, uint32_t form)
+  nanogpt_matmul_add: { parameters: ["u64" /* context */, "u64" /* c */, "u64" /* a */, "u64" /* b */, "u64" /* r */, "u32" /* m */, "u32" /* n */, "u32" /* k */, "u32" /* trans_a */, "u32" /* trans_b */, "u32" /* dtype_c */, "u32" /* dtype_a */, "u32" /* dtype_b */, "u32" /* form */], result: "i32" },
   // int32_t nanogpt_attention_start(uint64_t context, uint64_t start, uint64_t tokens, uint32_t N, uint32_t T, uint32_t window, uint32_t eos)
   nanogpt_attention_start: { parameters: ["u64" /* context */, "u64" /* start */, "u64" /* tokens */, "u32" /* N */, "u32" /* T */, "u32" /* window */, "u32" /* eos */], result: "i32" },
-  // int32_t nanogpt_attention(uint64_t context, uint64_t y, uint64_t lse, uint64_t q, uint64_t k, uint64_t v, uint64_t start, uint32_t N, uint32_t T, uint32_t H, uint32_t D, uint32_t dtype)
-  nanogpt_attention: { parameters: ["u64" /* context */, "u64" /* y */, "u64" /* lse */, "u64" /* q */, "u64" /* k */, "u64" /* v */, "u64" /* start */, "u32" /* N */, "u32" /* T */, "u32" /* H */, "u32" /* D */, "u32" /* dtype */], result: "i32" },
-  // int32_t nanogpt_attention_grad(uint64_t context, uint64_t dq, uint64_t dk, uint64_t dv, uint64_t dy, uint64_t q, uint64_t k, uint64_t v, uint64_t y, uint64_t lse, uint64_t start, uint64_t workspace, uint32_t N, uint32_t T, uint32_t H, uint32_t D, uint32_t dtype)
-  nanogpt_attention_grad: { parameters: ["u64" /* context */, "u64" /* dq */, "u64" /* dk */, "u64" /* dv */, "u64" /* dy */, "u64" /* q */, "u64" /* k */, "u64" /* v */, "u64" /* y */, "u64" /* lse */, "u64" /* start */, "u64" /* workspace */, "u32" /* N */, "u32" /* T */, "u32" /* H */, "u32" /* D */, "u32" /* dtype */], result: "i32" },
+  // int32_t nanogpt_attention(uint64_t context, uint64_t y, uint64_t lse, uint64_t q, uint64_t k, uint64_t v, uint64_t start, uint32_t N, uint32_t T, uint32_t H, uint32_t D, uint32_t dtype, uint32_t form)
+  nanogpt_attention: { parameters: ["u64" /* context */, "u64" /* y */, "u64" /* lse */, "u64" /* q */, "u64" /* k */, "u64" /* v */, "u64" /* start */, "u32" /* N */, "u32" /* T */, "u32" /* H */, "u32" /* D */, "u32" /* dtype */, "u32" /* form */], result: "i32" },
+  // int32_t nanogpt_attention_grad(uint64_t context, uint64_t dq, uint64_t dk, uint64_t dv, uint64_t dy, uint64_t q, uint64_t k, uint64_t v, uint64_t y, uint64_t lse, uint64_t start, uint64_t workspace, uint32_t N, uint32_t T, uint32_t H, uint32_t D, uint32_t dtype, uint32_t form)
+  nanogpt_attention_grad: { parameters: ["u64" /* context */, "u64" /* dq */, "u64" /* dk */, "u64" /* dv */, "u64" /* dy */, "u64" /* q */, "u64" /* k */, "u64" /* v */, "u64" /* y */, "u64" /* lse */, "u64" /* start */, "u64" /* workspace */, "u32" /* N */, "u32" /* T */, "u32" /* H */, "u32" /* D */, "u32" /* dtype */, "u32" /* form */], result: "i32" },
   // int32_t nanogpt_cross_entropy(uint64_t context, uint64_t losses, uint64_t logits, uint64_t targets, uint32_t N, uint32_t V)
   nanogpt_cross_entropy: { parameters: ["u64" /* context */, "u64" /* losses */, "u64" /* logits */, "u64" /* targets */, "u32" /* N */, "u32" /* V */], result: "i32" },
   // int32_t nanogpt_cross_entropy_grad(uint64_t context, uint64_t dlogits, uint64_t logits, uint64_t targets, uint64_t dlosses, uint32_t N, uint32_t V)
   nanogpt_cross_entropy_grad: { parameters: ["u64" /* context */, "u64" /* dlogits */, "u64" /* logits */, "u64" /* targets */, "u64" /* dlosses */, "u32" /* N */, "u32" /* V */], result: "i32" },
-  // int32_t nanogpt_head_loss(uint64_t context, uint64_t losses, uint64_t x, uint64_t w, uint64_t targets, uint64_t workspace, uint32_t N, uint32_t C, uint32_t V, uint32_t chunk, uint32_t dtype, double cap)
-  nanogpt_head_loss: { parameters: ["u64" /* context */, "u64" /* losses */, "u64" /* x */, "u64" /* w */, "u64" /* targets */, "u64" /* workspace */, "u32" /* N */, "u32" /* C */, "u32" /* V */, "u32" /* chunk */, "u32" /* dtype */, "f64" /* cap */], result: "i32" },
-  // int32_t nanogpt_head_loss_grad(uint64_t context, uint64_t losses, uint64_t dx, uint64_t dw, uint64_t x, uint64_t w, uint64_t targets, uint64_t dlosses, uint64_t workspace, uint32_t N, uint32_t C, uint32_t V, uint32_t chunk, uint32_t accumulate, uint32_t dtype, double cap)
-  nanogpt_head_loss_grad: { parameters: ["u64" /* context */, "u64" /* losses */, "u64" /* dx */, "u64" /* dw */, "u64" /* x */, "u64" /* w */, "u64" /* targets */, "u64" /* dlosses */, "u64" /* workspace */, "u32" /* N */, "u32" /* C */, "u32" /* V */, "u32" /* chunk */, "u32" /* accumulate */, "u32" /* dtype */, "f64" /* cap */], result: "i32" },
+  // int32_t nanogpt_head_loss(uint64_t context, uint64_t losses, uint64_t x, uint64_t w, uint64_t targets, uint64_t workspace, uint32_t N, uint32_t C, uint32_t V, uint32_t chunk, uint32_t dtype, uint32_t form, double cap)
+  nanogpt_head_loss: { parameters: ["u64" /* context */, "u64" /* losses */, "u64" /* x */, "u64" /* w */, "u64" /* targets */, "u64" /* workspace */, "u32" /* N */, "u32" /* C */, "u32" /* V */, "u32" /* chunk */, "u32" /* dtype */, "u32" /* form */, "f64" /* cap */], result: "i32" },
+  // int32_t nanogpt_head_loss_grad(uint64_t context, uint64_t losses, uint64_t dx, uint64_t dw, uint64_t x, uint64_t w, uint64_t targets, uint64_t dlosses, uint64_t workspace, uint32_t N, uint32_t C, uint32_t V, uint32_t chunk, uint32_t accumulate, uint32_t dtype, uint32_t form, double cap)
+  nanogpt_head_loss_grad: { parameters: ["u64" /* context */, "u64" /* losses */, "u64" /* dx */, "u64" /* dw */, "u64" /* x */, "u64" /* w */, "u64" /* targets */, "u64" /* dlosses */, "u64" /* workspace */, "u32" /* N */, "u32" /* C */, "u32" /* V */, "u32" /* chunk */, "u32" /* accumulate */, "u32" /* dtype */, "u32" /* form */, "f64" /* cap */], result: "i32" },
   // int32_t nanogpt_adam(uint64_t context, uint64_t p, uint64_t m, uint64_t v, uint64_t flags, uint64_t g, uint64_t scalars, uint32_t count, uint32_t index, double lr, double beta1, double beta2, double eps)
   nanogpt_adam: { parameters: ["u64" /* context */, "u64" /* p */, "u64" /* m */, "u64" /* v */, "u64" /* flags */, "u64" /* g */, "u64" /* scalars */, "u32" /* count */, "u32" /* index */, "f64" /* lr */, "f64" /* beta1 */, "f64" /* beta2 */, "f64" /* eps */], result: "i32" },
   // int32_t nanogpt_nesterov(uint64_t context, uint64_t m, uint64_t u, uint64_t flags, uint64_t g, uint64_t scalars, uint32_t count, uint32_t index)
   nanogpt_nesterov: { parameters: ["u64" /* context */, "u64" /* m */, "u64" /* u */, "u64" /* flags */, "u64" /* g */, "u64" /* scalars */, "u32" /* count */, "u32" /* index */], result: "i32" },
   // int32_t nanogpt_frobenius_normalise(uint64_t context, uint64_t y, uint64_t x, uint32_t count, uint32_t dtype_y, uint32_t dtype_x, double eps)
   nanogpt_frobenius_normalise: { parameters: ["u64" /* context */, "u64" /* y */, "u64" /* x */, "u32" /* count */, "u32" /* dtype_y */, "u32" /* dtype_x */, "f64" /* eps */], result: "i32" },
-  // int32_t nanogpt_newton_schulz(uint64_t context, uint64_t y, uint64_t x, uint64_t workspace, uint32_t rows, uint32_t cols, uint32_t steps, uint32_t dtype)
-  nanogpt_newton_schulz: { parameters: ["u64" /* context */, "u64" /* y */, "u64" /* x */, "u64" /* workspace */, "u32" /* rows */, "u32" /* cols */, "u32" /* steps */, "u32" /* dtype */], result: "i32" },
+  // int32_t nanogpt_newton_schulz(uint64_t context, uint64_t y, uint64_t x, uint64_t workspace, uint32_t rows, uint32_t cols, uint32_t steps, uint32_t dtype, uint32_t form)
+  nanogpt_newton_schulz: { parameters: ["u64" /* context */, "u64" /* y */, "u64" /* x */, "u64" /* workspace */, "u32" /* rows */, "u32" /* cols */, "u32" /* steps */, "u32" /* dtype */, "u32" /* form */], result: "i32" },
   // int32_t nanogpt_apply_update(uint64_t context, uint64_t p, uint64_t u, uint64_t scalars, uint32_t count, double factor)
   nanogpt_apply_update: { parameters: ["u64" /* context */, "u64" /* p */, "u64" /* u */, "u64" /* scalars */, "u32" /* count */, "f64" /* factor */], result: "i32" },
 } as const satisfies Deno.ForeignLibraryInterface;

@@ -5,7 +5,9 @@
 // - `context` first, then output addresses, input addresses, workspace, sizes (uint32_t), scalars (double).
 // - An address is a uint64_t of memory that nanogpt_alloc gave (64-byte aligned); rows are contiguous (row-major).
 // - The result is a status: 0, or an error whose text nanogpt_last_error gives (op, shapes, what was expected).
-// - Calls are synchronous; the caller is thread 0 of the context's pool. One context is used by one thread at a time.
+// - On a cpu calls are synchronous and the caller is thread 0 of the context's pool. On a GPU a call enqueues work on the
+//   context's stream: what its arguments break is told at once, what the work itself finds (a token outside the
+//   vocabulary, a failed kernel) by the next nanogpt_sync or nanogpt_download. One context is used by one thread at a time.
 // - Outputs never overlap inputs unless the function's comment says "in place".
 // - Results do not depend on the number of threads: work is cut by shape, sums have a fixed order.
 // - Sums, norms, softmax and losses are float32 (double inside long reductions); NaN and infinity come through.
@@ -18,7 +20,7 @@
 #define NANOGPT_ABI_H
 #include <stdint.h>
 
-#define NANOGPT_ABI_VERSION 1
+#define NANOGPT_ABI_VERSION 2
 
 #define NANOGPT_F32 0
 #define NANOGPT_BF16 1
@@ -36,6 +38,14 @@
 #define NANOGPT_ISA_AVX512 3
 #define NANOGPT_ISA_AVX512BF16 4
 #define NANOGPT_ISA_AMX 5
+// Of GPUs, emulated ones too.
+#define NANOGPT_ISA_SM80 6
+#define NANOGPT_ISA_SM90A 7
+
+// Forms of the kernels with matrix products.
+#define NANOGPT_FORM_SIMPLE 0 // any shape and type
+#define NANOGPT_FORM_MMA 1    // bf16 on mma.sync: sm_80 and later
+#define NANOGPT_FORM_WGMMA 2  // bf16 on wgmma and TMA: sm_90a only
 
 // Forms of nanogpt_mix: the coefficients (ca, cb) of y = ca*a + cb*b made from the vector s.
 #define NANOGPT_MIX_PAIR 0 // (s[0], s[1])                       residual mix
@@ -59,8 +69,8 @@ uint32_t nanogpt_abi_version(void);
 
 // Makes a context. out_context: uint64_t[1]; out_error: char[256], filled when the status is not 0.
 // threads: 0 = all cores this process may use. isa: a NANOGPT_ISA code; one this machine lacks is an error.
-// pin: 1 = bind thread i to the i-th allowed core.
-int32_t nanogpt_context_create(uint64_t out_context, uint64_t out_error, uint32_t threads, uint32_t isa, uint32_t pin);
+// pin: 1 = bind thread i to the i-th allowed core. ordinal: which GPU, from 0; a cpu takes only 0.
+int32_t nanogpt_context_create(uint64_t out_context, uint64_t out_error, uint32_t threads, uint32_t isa, uint32_t pin, uint32_t ordinal);
 
 // Ends the pool's threads and frees the context; its memory from nanogpt_alloc must be freed before.
 int32_t nanogpt_context_destroy(uint64_t context);
@@ -76,6 +86,24 @@ int32_t nanogpt_describe(uint64_t context, uint64_t out_text, uint32_t capacity)
 // out_address: uint64_t[1]; bytes: up to 2^53.
 int32_t nanogpt_alloc(uint64_t context, uint64_t out_address, double bytes);
 int32_t nanogpt_free(uint64_t context, uint64_t address, double bytes);
+
+// Copies `bytes` from the caller's memory at `source` to the context's at `address`, or back. The caller's memory may be
+// reused when the call returns; a download first waits for all work enqueued before it.
+int32_t nanogpt_upload(uint64_t context, uint64_t address, uint64_t source, double bytes);
+int32_t nanogpt_download(uint64_t context, uint64_t target, uint64_t address, double bytes);
+// Waits for all enqueued work; the status and error text are those of the first that failed.
+int32_t nanogpt_sync(uint64_t context);
+
+// Records the calls between begin and end instead of running them, and runs them all by one launch. Uploads, downloads and
+// syncs cannot be recorded. out_graph: uint64_t[1]. A cpu gives NANOGPT_UNSUPPORTED.
+int32_t nanogpt_graph_begin(uint64_t context);
+int32_t nanogpt_graph_end(uint64_t context, uint64_t out_graph);
+int32_t nanogpt_graph_launch(uint64_t context, uint64_t graph);
+int32_t nanogpt_graph_free(uint64_t context, uint64_t graph);
+
+// Emulated devices: how later launches are scheduled. seed 0: in order, asynchronous work done at once; any other seed: a
+// random legal order drawn from it. processors: blocks that run at the same time, 1 to 132. Others: NANOGPT_UNSUPPORTED.
+int32_t nanogpt_schedule(uint64_t context, uint32_t seed, uint32_t processors);
 
 // Measures the machine with all threads of the context: out: double[3] = peak float32 FLOP/s of the matrix kernel's
 // instruction (register-only loop), peak bf16 FLOP/s likewise, memory bytes/s (read + write of a triad over 256 MB).
@@ -142,9 +170,9 @@ int32_t nanogpt_norm_rope_grad(uint64_t context, uint64_t dx, uint64_t dy, uint6
 // c = op(a) op(b), with op(a): [m,k] and op(b): [k,n]; trans_a 1: a is stored [k,m]; trans_b 1: b is stored [n,k].
 // accumulate 1: c += (c float32 only). Each of a, b, c is float32 or bf16 by its code; if a or b is bf16 both are
 // rounded to bf16 before multiplying (float32 accumulation), else everything is float32.
-int32_t nanogpt_matmul(uint64_t context, uint64_t c, uint64_t a, uint64_t b, uint32_t m, uint32_t n, uint32_t k, uint32_t trans_a, uint32_t trans_b, uint32_t dtype_c, uint32_t dtype_a, uint32_t dtype_b, uint32_t accumulate);
+int32_t nanogpt_matmul(uint64_t context, uint64_t c, uint64_t a, uint64_t b, uint32_t m, uint32_t n, uint32_t k, uint32_t trans_a, uint32_t trans_b, uint32_t dtype_c, uint32_t dtype_a, uint32_t dtype_b, uint32_t accumulate, uint32_t form);
 // c = r + op(a) op(b), r: [m,n] of c's type, added before the one rounding to c's type. In place: c may be r.
-int32_t nanogpt_matmul_add(uint64_t context, uint64_t c, uint64_t a, uint64_t b, uint64_t r, uint32_t m, uint32_t n, uint32_t k, uint32_t trans_a, uint32_t trans_b, uint32_t dtype_c, uint32_t dtype_a, uint32_t dtype_b);
+int32_t nanogpt_matmul_add(uint64_t context, uint64_t c, uint64_t a, uint64_t b, uint64_t r, uint32_t m, uint32_t n, uint32_t k, uint32_t trans_a, uint32_t trans_b, uint32_t dtype_c, uint32_t dtype_a, uint32_t dtype_b, uint32_t form);
 
 // ---- Attention -----------------------------------------------------------------------------------------------
 
@@ -153,9 +181,9 @@ int32_t nanogpt_matmul_add(uint64_t context, uint64_t c, uint64_t a, uint64_t b,
 int32_t nanogpt_attention_start(uint64_t context, uint64_t start, uint64_t tokens, uint32_t N, uint32_t T, uint32_t window, uint32_t eos);
 // y[n,h] = sum over s in start[n]..n of softmax_s(q[n,h].k[s,h]/sqrt(D)) v[s,h]; lse[n,h] = log of the sum of exponentials.
 // y, q, k, v: act[N,H,D]; lse: float32[N,H]. D at most 256; start never moves back within a sequence.
-int32_t nanogpt_attention(uint64_t context, uint64_t y, uint64_t lse, uint64_t q, uint64_t k, uint64_t v, uint64_t start, uint32_t N, uint32_t T, uint32_t H, uint32_t D, uint32_t dtype);
+int32_t nanogpt_attention(uint64_t context, uint64_t y, uint64_t lse, uint64_t q, uint64_t k, uint64_t v, uint64_t start, uint32_t N, uint32_t T, uint32_t H, uint32_t D, uint32_t dtype, uint32_t form);
 // Gradients from the saved lse, probabilities recomputed. workspace: at least N*H*4 bytes.
-int32_t nanogpt_attention_grad(uint64_t context, uint64_t dq, uint64_t dk, uint64_t dv, uint64_t dy, uint64_t q, uint64_t k, uint64_t v, uint64_t y, uint64_t lse, uint64_t start, uint64_t workspace, uint32_t N, uint32_t T, uint32_t H, uint32_t D, uint32_t dtype);
+int32_t nanogpt_attention_grad(uint64_t context, uint64_t dq, uint64_t dk, uint64_t dv, uint64_t dy, uint64_t q, uint64_t k, uint64_t v, uint64_t y, uint64_t lse, uint64_t start, uint64_t workspace, uint32_t N, uint32_t T, uint32_t H, uint32_t D, uint32_t dtype, uint32_t form);
 
 // ---- Loss ----------------------------------------------------------------------------------------------------
 
@@ -165,10 +193,10 @@ int32_t nanogpt_cross_entropy(uint64_t context, uint64_t losses, uint64_t logits
 int32_t nanogpt_cross_entropy_grad(uint64_t context, uint64_t dlogits, uint64_t logits, uint64_t targets, uint64_t dlosses, uint32_t N, uint32_t V);
 // losses = cross_entropy(softcap(x w^T)) without ever holding more logits than `chunk` rows of them.
 // x: act[N,C]; w: act[V,C]; workspace: at least chunk*V*sizeof(act) + chunk*C*4 + chunk*64 bytes.
-int32_t nanogpt_head_loss(uint64_t context, uint64_t losses, uint64_t x, uint64_t w, uint64_t targets, uint64_t workspace, uint32_t N, uint32_t C, uint32_t V, uint32_t chunk, uint32_t dtype, double cap);
+int32_t nanogpt_head_loss(uint64_t context, uint64_t losses, uint64_t x, uint64_t w, uint64_t targets, uint64_t workspace, uint32_t N, uint32_t C, uint32_t V, uint32_t chunk, uint32_t dtype, uint32_t form, double cap);
 // The same and, while the logits are warm, dx (act[N,C]) and dw (float32[V,C]; accumulate 1 adds to it), both for the
 // gradient dlosses (float32[N]) of the losses. Same workspace.
-int32_t nanogpt_head_loss_grad(uint64_t context, uint64_t losses, uint64_t dx, uint64_t dw, uint64_t x, uint64_t w, uint64_t targets, uint64_t dlosses, uint64_t workspace, uint32_t N, uint32_t C, uint32_t V, uint32_t chunk, uint32_t accumulate, uint32_t dtype, double cap);
+int32_t nanogpt_head_loss_grad(uint64_t context, uint64_t losses, uint64_t dx, uint64_t dw, uint64_t x, uint64_t w, uint64_t targets, uint64_t dlosses, uint64_t workspace, uint32_t N, uint32_t C, uint32_t V, uint32_t chunk, uint32_t accumulate, uint32_t dtype, uint32_t form, double cap);
 
 // ---- Optimisers ----------------------------------------------------------------------------------------------
 
@@ -182,7 +210,7 @@ int32_t nanogpt_frobenius_normalise(uint64_t context, uint64_t y, uint64_t x, ui
 // The quintic Newton-Schulz iteration (Muon: a, b, c = 3.4445, -4.7750, 2.0315), `steps` times after
 // x/(||x||_F + 1e-7), products in `dtype` with float32 accumulation. x, y: float32[rows,cols].
 // rows*cols at most 4294967295. With s = min(rows, cols), l = max(rows, cols): workspace at least (2*l*s + 2*s*s)*4 bytes.
-int32_t nanogpt_newton_schulz(uint64_t context, uint64_t y, uint64_t x, uint64_t workspace, uint32_t rows, uint32_t cols, uint32_t steps, uint32_t dtype);
+int32_t nanogpt_newton_schulz(uint64_t context, uint64_t y, uint64_t x, uint64_t workspace, uint32_t rows, uint32_t cols, uint32_t steps, uint32_t dtype, uint32_t form);
 // p -= factor*RATE*u. p, u: float32[count].
 int32_t nanogpt_apply_update(uint64_t context, uint64_t p, uint64_t u, uint64_t scalars, uint32_t count, double factor);
 

@@ -182,8 +182,9 @@ void run_group(const Forward& f, int64_t sequence, int64_t head, int64_t group, 
 }  // namespace
 
 int32_t attention(uint64_t context, uint64_t y, uint64_t lse, uint64_t q, uint64_t k, uint64_t v, uint64_t start, uint32_t N,
-                  uint32_t T, uint32_t H, uint32_t D, uint32_t dtype) {
+                  uint32_t T, uint32_t H, uint32_t D, uint32_t dtype, uint32_t form) {
   Check check(context, "attention");
+  check_form(check, form);
   check.address("y", y).address("lse", lse).address("q", q).address("k", k).address("v", v).address("start", start);
   const Forward f{{N, T, H, D, dtype, memory<const int32_t>(start)}, memory<void>(y), memory<float>(lse),
                   memory<const void>(q), memory<const void>(k), memory<const void>(v)};

@@ -279,8 +279,9 @@ void run_all(Context& context, const Backward& b) {
 
 int32_t attention_grad(uint64_t context, uint64_t dq, uint64_t dk, uint64_t dv, uint64_t dy, uint64_t q, uint64_t k, uint64_t v,
                        uint64_t y, uint64_t lse, uint64_t start, uint64_t workspace, uint32_t N, uint32_t T, uint32_t H,
-                       uint32_t D, uint32_t dtype) {
+                       uint32_t D, uint32_t dtype, uint32_t form) {
   Check check(context, "attention_grad");
+  check_form(check, form);
   check.address("dq", dq).address("dk", dk).address("dv", dv).address("dy", dy).address("q", q).address("k", k).address("v", v);
   check.address("y", y).address("lse", lse).address("start", start).address("workspace", workspace);
   const Backward b{{N, T, H, D, dtype, memory<const int32_t>(start)},

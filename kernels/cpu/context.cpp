@@ -130,13 +130,15 @@ using namespace nanogpt;
 NANOGPT_EXPORT uint32_t nanogpt_abi_version(void) { return NANOGPT_ABI_VERSION; }
 
 NANOGPT_EXPORT int32_t nanogpt_context_create(uint64_t out_context, uint64_t out_error, uint32_t threads, uint32_t isa,
-                                              uint32_t pin) {
+                                              uint32_t pin, uint32_t ordinal) {
   if (out_context == 0 || out_error == 0) return NANOGPT_INVALID;
   const auto refuse = [&](int32_t status, const std::string& text) {
     copy_text(out_error, kCreateErrorBytes, text);
     return status;
   };
   try {
+    if (ordinal != 0)
+      return refuse(NANOGPT_INVALID, "A cpu has ordinal 0 only, found " + std::to_string(ordinal));
     if (threads > kMaxThreads)
       return refuse(NANOGPT_INVALID, "A context takes at most " + std::to_string(kMaxThreads) + " threads, found " +
                                          std::to_string(threads));
@@ -206,4 +208,37 @@ NANOGPT_EXPORT int32_t nanogpt_free(uint64_t context, uint64_t address, double b
                                     bytes);
   unmap_pages(reinterpret_cast<void*>(address), static_cast<size_t>(bytes));
   return NANOGPT_OK;
+}
+
+namespace {
+// Both copies: memory of a cpu's context is the caller's too.
+int32_t copy(uint64_t context, uint64_t target, uint64_t source, double bytes) {
+  if (context == 0) return NANOGPT_INVALID;
+  if (target == 0 || source == 0 || !(bytes >= 0 && bytes <= 9007199254740992.0))
+    return context_at(context).fail(NANOGPT_INVALID, "A copy takes two addresses and up to 2^53 bytes, found %.0f bytes", bytes);
+  std::memcpy(reinterpret_cast<void*>(target), reinterpret_cast<const void*>(source), static_cast<size_t>(bytes));
+  return NANOGPT_OK;
+}
+
+int32_t unsupported(uint64_t context, const char* what) {
+  if (context == 0) return NANOGPT_INVALID;
+  return context_at(context).fail(NANOGPT_UNSUPPORTED, "A cpu has no %s", what);
+}
+}  // namespace
+
+NANOGPT_EXPORT int32_t nanogpt_upload(uint64_t context, uint64_t address, uint64_t source, double bytes) {
+  return copy(context, address, source, bytes);
+}
+NANOGPT_EXPORT int32_t nanogpt_download(uint64_t context, uint64_t target, uint64_t address, double bytes) {
+  return copy(context, target, address, bytes);
+}
+// Every call has ended when it returns.
+NANOGPT_EXPORT int32_t nanogpt_sync(uint64_t context) { return context == 0 ? NANOGPT_INVALID : NANOGPT_OK; }
+
+NANOGPT_EXPORT int32_t nanogpt_graph_begin(uint64_t context) { return unsupported(context, "graphs"); }
+NANOGPT_EXPORT int32_t nanogpt_graph_end(uint64_t context, uint64_t) { return unsupported(context, "graphs"); }
+NANOGPT_EXPORT int32_t nanogpt_graph_launch(uint64_t context, uint64_t) { return unsupported(context, "graphs"); }
+NANOGPT_EXPORT int32_t nanogpt_graph_free(uint64_t context, uint64_t) { return unsupported(context, "graphs"); }
+NANOGPT_EXPORT int32_t nanogpt_schedule(uint64_t context, uint32_t, uint32_t) {
+  return unsupported(context, "schedule to choose");
 }

@@ -174,7 +174,7 @@ void run(Context& context, const Head& h) {
 void check_shapes(Check& check, const Head& h, double cap) {
   check.size("N", static_cast<uint32_t>(h.N)).size("C", static_cast<uint32_t>(h.C)).size("V", static_cast<uint32_t>(h.V));
   check.size("chunk", static_cast<uint32_t>(h.chunk)).dtype("dtype", h.dtype).positive("cap", cap);
-  check.values("targets", reinterpret_cast<uint64_t>(h.targets), static_cast<uint32_t>(h.N), "V", static_cast<uint32_t>(h.V));
+  check_values(check, "targets", reinterpret_cast<uint64_t>(h.targets), static_cast<uint32_t>(h.N), "V", static_cast<uint32_t>(h.V));
 }
 
 // Cuts the workspace: row states and float32 sums first, as they need the stricter alignment.
@@ -196,8 +196,9 @@ int32_t check_and_run(Check& check, Head& h, uint64_t workspace, double cap) {
 }  // namespace
 
 int32_t head_loss(uint64_t context, uint64_t losses, uint64_t x, uint64_t w, uint64_t targets, uint64_t workspace, uint32_t N,
-                  uint32_t C, uint32_t V, uint32_t chunk, uint32_t dtype, double cap) {
+                  uint32_t C, uint32_t V, uint32_t chunk, uint32_t dtype, uint32_t form, double cap) {
   Check check(context, "head_loss");
+  check_form(check, form);
   check.address("losses", losses).address("x", x).address("w", w).address("targets", targets).address("workspace", workspace);
   Head h{};
   h.losses = memory<float>(losses);
@@ -210,8 +211,9 @@ int32_t head_loss(uint64_t context, uint64_t losses, uint64_t x, uint64_t w, uin
 
 int32_t head_loss_grad(uint64_t context, uint64_t losses, uint64_t dx, uint64_t dw, uint64_t x, uint64_t w, uint64_t targets,
                        uint64_t dlosses, uint64_t workspace, uint32_t N, uint32_t C, uint32_t V, uint32_t chunk,
-                       uint32_t accumulate, uint32_t dtype, double cap) {
+                       uint32_t accumulate, uint32_t dtype, uint32_t form, double cap) {
   Check check(context, "head_loss_grad");
+  check_form(check, form);
   check.address("losses", losses).address("dx", dx).address("dw", dw).address("x", x).address("w", w).address("targets", targets);
   check.address("dlosses", dlosses).address("workspace", workspace).flag("accumulate", accumulate);
   Head h{};

@@ -44,7 +44,7 @@ void row_grad(float* dlogits, const float* logits, int64_t target, float dloss, 
 int32_t cross_entropy(uint64_t context, uint64_t losses, uint64_t logits, uint64_t targets, uint32_t N, uint32_t V) {
   Check check(context, "cross_entropy");
   check.address("losses", losses).address("logits", logits).address("targets", targets).size("N", N).size("V", V);
-  check.values("targets", targets, N, "V", V);
+  check_values(check, "targets", targets, N, "V", V);
   if (check.failed()) return check.status();
   for_chunks(check.context(), N, rows_per_chunk(V), [=](int64_t begin, int64_t end) {
     for (int64_t n = begin; n < end; n++)
@@ -57,7 +57,8 @@ int32_t cross_entropy_grad(uint64_t context, uint64_t dlogits, uint64_t logits, 
                            uint32_t N, uint32_t V) {
   Check check(context, "cross_entropy_grad");
   check.address("dlogits", dlogits).address("logits", logits).address("targets", targets).address("dlosses", dlosses);
-  check.size("N", N).size("V", V).values("targets", targets, N, "V", V);
+  check.size("N", N).size("V", V);
+  check_values(check, "targets", targets, N, "V", V);
   if (check.failed()) return check.status();
   for_chunks(check.context(), N, rows_per_chunk(V), [=](int64_t begin, int64_t end) {
     for (int64_t n = begin; n < end; n++)

@@ -10,7 +10,7 @@ namespace {
 bool is_dtype(uint32_t dtype) { return dtype == NANOGPT_F32 || dtype == NANOGPT_BF16; }
 
 // The checks of both functions; `op` is the name that the error text carries.
-int32_t check(Context& context, const char* op, const Product& p, uint32_t trans_a, uint32_t trans_b) {
+int32_t check(Context& context, const char* op, const Product& p, uint32_t trans_a, uint32_t trans_b, uint32_t form) {
   const auto size = [](int64_t x) { return static_cast<long long>(x); };
   if (p.m == 0 || p.n == 0 || p.k == 0)
     return context.fail(NANOGPT_INVALID, "%s takes sizes of 1 or more, found m = %lld, n = %lld, k = %lld", op, size(p.m),
@@ -23,6 +23,8 @@ int32_t check(Context& context, const char* op, const Product& p, uint32_t trans
                         p.dtype_c, p.a.dtype, p.b.dtype);
   if (trans_a > 1 || trans_b > 1)
     return context.fail(NANOGPT_INVALID, "%s takes 0 or 1 for trans_a and trans_b, found %u and %u", op, trans_a, trans_b);
+  if (form != NANOGPT_FORM_SIMPLE)
+    return context.fail(NANOGPT_UNSUPPORTED, "%s: a cpu has form 0 only, found %u", op, form);
   return NANOGPT_OK;
 }
 
@@ -36,10 +38,11 @@ Product product_of(uint64_t c, uint64_t a, uint64_t b, uint32_t m, uint32_t n, u
 }  // namespace
 
 int32_t matmul(uint64_t context, uint64_t c, uint64_t a, uint64_t b, uint32_t m, uint32_t n, uint32_t k, uint32_t trans_a,
-               uint32_t trans_b, uint32_t dtype_c, uint32_t dtype_a, uint32_t dtype_b, uint32_t accumulate) {
+               uint32_t trans_b, uint32_t dtype_c, uint32_t dtype_a, uint32_t dtype_b, uint32_t accumulate,
+               uint32_t form) {
   Context& on = context_at(context);
   Product product = product_of(c, a, b, m, n, k, trans_a, trans_b, dtype_c, dtype_a, dtype_b);
-  if (const int32_t status = check(on, "Matmul", product, trans_a, trans_b)) return status;
+  if (const int32_t status = check(on, "Matmul", product, trans_a, trans_b, form)) return status;
   if (accumulate > 1) return on.fail(NANOGPT_INVALID, "Matmul takes 0 or 1 for accumulate, found %u", accumulate);
   if (accumulate == 1 && dtype_c != NANOGPT_F32)
     return on.fail(NANOGPT_INVALID, "Matmul accumulates into float32 only, found a bf16 result of [%u,%u]", m, n);
@@ -49,10 +52,11 @@ int32_t matmul(uint64_t context, uint64_t c, uint64_t a, uint64_t b, uint32_t m,
 }
 
 int32_t matmul_add(uint64_t context, uint64_t c, uint64_t a, uint64_t b, uint64_t r, uint32_t m, uint32_t n, uint32_t k,
-                   uint32_t trans_a, uint32_t trans_b, uint32_t dtype_c, uint32_t dtype_a, uint32_t dtype_b) {
+                   uint32_t trans_a, uint32_t trans_b, uint32_t dtype_c, uint32_t dtype_a, uint32_t dtype_b,
+                   uint32_t form) {
   Context& on = context_at(context);
   Product product = product_of(c, a, b, m, n, k, trans_a, trans_b, dtype_c, dtype_a, dtype_b);
-  if (const int32_t status = check(on, "Matmul_add", product, trans_a, trans_b)) return status;
+  if (const int32_t status = check(on, "Matmul_add", product, trans_a, trans_b, form)) return status;
   if (r == 0) return on.fail(NANOGPT_INVALID, "Matmul_add of [%u,%u]: expected an address for r, found null", m, n);
   product.residual = reinterpret_cast<const void*>(r);
   multiply(on, product);

@@ -105,8 +105,9 @@ int32_t iterate(uint64_t address, float* y, uint64_t x, std::byte* workspace, in
 }  // namespace
 
 int32_t newton_schulz(uint64_t context, uint64_t y, uint64_t x, uint64_t workspace, uint32_t rows, uint32_t cols, uint32_t steps,
-                      uint32_t dtype) {
+                      uint32_t dtype, uint32_t form) {
   Check check(context, "newton_schulz");
+  check_form(check, form);
   check.address("y", y).address("x", x).address("workspace", workspace).size("rows", rows).size("cols", cols).dtype("dtype", dtype);
   if (check.failed()) return check.status();
   if (uint64_t{rows} * cols > UINT32_MAX)

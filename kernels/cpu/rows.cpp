@@ -94,7 +94,8 @@ int32_t embed(uint64_t context, uint64_t y, uint64_t table, uint64_t tokens, uin
               uint32_t dtype) {
   Check check(context, "embed");
   check.address("y", y).address("table", table).address("tokens", tokens).size("N", N).size("C", C).size("V", V);
-  check.dtype("dtype", dtype).values("tokens", tokens, N, "V", V);
+  check.dtype("dtype", dtype);
+  check_values(check, "tokens", tokens, N, "V", V);
   if (check.failed()) return check.status();
   const int64_t width = C;
   by_type(dtype, [&](auto zero) {
@@ -114,7 +115,8 @@ int32_t embed_grad(uint64_t context, uint64_t dtable, uint64_t dy, uint64_t toke
                    uint32_t accumulate, uint32_t dtype) {
   Check check(context, "embed_grad");
   check.address("dtable", dtable).address("dy", dy).address("tokens", tokens).size("N", N).size("C", C).size("V", V);
-  check.flag("accumulate", accumulate).dtype("dtype", dtype).values("tokens", tokens, N, "V", V);
+  check.flag("accumulate", accumulate).dtype("dtype", dtype);
+  check_values(check, "tokens", tokens, N, "V", V);
   if (check.failed()) return check.status();
   const int64_t rows = int64_t{V} + N, width = C;
   if (rows > static_cast<int64_t>(kSharedScratchBytes / sizeof(uint32_t)))
@@ -135,7 +137,7 @@ int32_t embed_grad(uint64_t context, uint64_t dtable, uint64_t dy, uint64_t toke
 int32_t select_row(uint64_t context, uint64_t y, uint64_t x, uint64_t index, uint32_t N, uint32_t C, uint32_t dtype) {
   Check check(context, "select_row");
   check.address("y", y).address("x", x).address("index", index).size("N", N).size("C", C).dtype("dtype", dtype);
-  check.values("index", index, 1, "N", N);
+  check_values(check, "index", index, 1, "N", N);
   if (check.failed()) return check.status();
   const size_t bytes = size_t{C} * (dtype == NANOGPT_BF16 ? sizeof(bf16) : sizeof(float));
   std::memcpy(memory<std::byte>(y), memory<const std::byte>(x) + memory<const uint32_t>(index)[0] * bytes, bytes);

@@ -2,10 +2,16 @@
 // tell (the paths are relative to them); everything else is handed these plain objects, which also cross to workers.
 // Importable by all; imports nothing.
 
+/** Paths of the shared objects with the kernels, by the device that opens them. */
+export interface KernelLibraries {
+  readonly cpu: string;
+  readonly cuda: string;
+  readonly emulated: string;
+}
+
 /** Paths of the shipped files. They may be missing (nothing built yet): whoever opens one says so. */
 export interface Assets {
-  /** The shared object of the cpu device. */
-  readonly cpuLibrary: string;
+  readonly libraries: KernelLibraries;
   /** The folder with the built-in corpus as tokenised shards, `builtin:train` and `builtin:val` (data/corpus.ts). */
   readonly corpus: string;
   /** The folder of the package that holds the built-in corpus as text; `data sample` reads it. */

@@ -36,7 +36,7 @@ export async function bench(options: BenchOptions, context: Context): Promise<nu
     precision: chosenPrecision(options.precision) ?? "bf16",
     threads: options.threads ?? 0,
     isa: parseIsa(context.environment.isa),
-    cpuLibrary: context.assets.cpuLibrary,
+    libraries: context.assets.libraries,
     corpus: context.assets.corpus,
     startWorker: context.startWorker,
     byStep,

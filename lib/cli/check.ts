@@ -35,7 +35,7 @@ export function check(options: CheckOptions, context: Context): number {
     kind,
     threads: 0,
     pin: false,
-    cpuLibrary: context.assets.cpuLibrary,
+    libraries: context.assets.libraries,
     isa: parseIsa(context.environment.isa),
   });
   try {

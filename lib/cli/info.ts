@@ -56,7 +56,7 @@ export function info(options: { readonly json: boolean }, context: Context): num
 function gather(context: Context): Info {
   const { assets, environment } = context;
   const system = systemFacts(THIS_SYSTEM);
-  const kernels = kernelFacts(assets.cpuLibrary, environment.isa);
+  const kernels = kernelFacts(assets.libraries.cpu, environment.isa);
   const corpus = Object.values(builtinPaths(assets.corpus)).every(isThere) ? assets.corpus : null;
   const runs = diskFacts(RUNS);
   const sampleBytes = planTraining(resolveConfig({ sets: [] }).config).plannedBytes;
@@ -78,7 +78,7 @@ function gather(context: Context): Info {
     system,
     kernels: {
       ...kernels,
-      library: assets.cpuLibrary,
+      library: assets.libraries.cpu,
       abi: NANOGPT_ABI_VERSION,
       forced: environment.isa !== undefined,
     },
@@ -103,8 +103,8 @@ function kernelFacts(library: string, isa: string | undefined): KernelFacts {
 }
 
 /** What git says of the folder the program runs from; null where that is no checkout or there is no git. */
-function checkoutCommit({ cpuLibrary }: Assets): string | null {
-  const root = dirname(dirname(cpuLibrary));
+function checkoutCommit({ libraries }: Assets): string | null {
+  const root = dirname(dirname(libraries.cpu));
   if (!isThere(join(root, ".git"))) return null; // git would look for one in the folders above
   try {
     const args = ["-C", root, "describe", "--always", "--dirty", "--exclude=*", "--abbrev=12"];

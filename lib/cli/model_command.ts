@@ -41,7 +41,7 @@ export function openModel(path: string, context: Context, chosen = NOTHING_CHOSE
       kind,
       threads: config?.device.threads ?? 0,
       pin: config?.device.pin ?? false,
-      cpuLibrary: context.assets.cpuLibrary,
+      libraries: context.assets.libraries,
       isa: parseIsa(context.environment.isa),
     });
     const close = () => {

@@ -14,7 +14,7 @@ export function version(context: Context): number {
   out.line(`nanogpt ${VERSION}`);
   out.line(`commit ${commitOf(context)}`);
   out.line(`kernel ABI ${NANOGPT_ABI_VERSION}`);
-  out.line(`instruction sets ${instructionSets(context.assets.cpuLibrary)}`);
+  out.line(`instruction sets ${instructionSets(context.assets.libraries.cpu)}`);
   return 0;
 }
 

@@ -2,6 +2,7 @@
 // peer's program. Decides which work a workload name means; the timing is in bench_train, bench_context,
 // bench_data and peer. Prints nothing. Imports lib/run, lib/config's presets and what lies below.
 
+import type { KernelLibraries } from "../base/assets.ts";
 import type { IsaName } from "../../ffi/cpu.ts";
 import type { Device, DeviceDescription, DevicePeak } from "../../ffi/device.ts";
 import { PRESETS } from "../config/presets.ts";
@@ -30,7 +31,7 @@ export interface BenchRequest {
   /** Threads of the device; 0: all cores. */
   readonly threads: number;
   readonly isa: IsaName;
-  readonly cpuLibrary: string;
+  readonly libraries: KernelLibraries;
   /** Folder with the built-in corpus. */
   readonly corpus: string;
   /** Starts worker.ts. */
@@ -95,7 +96,7 @@ export async function runBench(
     kind: "cpu",
     threads: request.threads,
     pin: false,
-    cpuLibrary: request.cpuLibrary,
+    libraries: request.libraries,
     isa: request.isa,
   });
   try {

@@ -2,9 +2,10 @@
 // that this build does not have, never taking another in their place. The only place that knows every device; the
 // rest sees the interface. May import lib/base, the op table, lib/plan and ffi/.
 
+import type { KernelLibraries } from "../base/assets.ts";
 import type { DType } from "../base/dtype.ts";
-import { UserError } from "../base/errors.ts";
 import { CpuDevice, type IsaName } from "../../ffi/cpu.ts";
+import { GpuDevice } from "../../ffi/cuda.ts";
 import type { Device, DeviceKind } from "../../ffi/device.ts";
 import { ReferenceDevice } from "../../ffi/reference/device.ts";
 import { OPS } from "../graph/ops.ts";
@@ -15,8 +16,7 @@ export interface DeviceRequest {
   readonly kind: "auto" | "cpu" | "cuda" | "emulated" | "reference";
   readonly threads: number;
   readonly pin: boolean;
-  /** Path or URL of the CPU kernel library. */
-  readonly cpuLibrary: string | URL;
+  readonly libraries: KernelLibraries;
   /** Instruction set forced by NANOGPT_ISA, or "auto". */
   readonly isa: IsaName;
 }
@@ -34,7 +34,7 @@ export function resolveDeviceKind(kind: DeviceRequest["kind"]): DeviceKind {
       return "reference";
     case "cuda":
     case "emulated":
-      throw new UserError(`This build has no ${kind} device; choose --device cpu (or auto, or reference)`);
+      return kind;
     default:
       return kind satisfies never;
   }
@@ -45,10 +45,19 @@ export function openDevice(request: DeviceRequest): Device {
   switch (resolveDeviceKind(request.kind)) {
     case "cpu":
       return new CpuDevice({
-        library: request.cpuLibrary,
+        library: request.libraries.cpu,
         threads: request.threads,
         pin: request.pin,
         isa: request.isa,
+      });
+    case "cuda":
+      return new GpuDevice({ kind: "cuda", library: request.libraries.cuda, isa: "auto", ordinal: 0 });
+    case "emulated":
+      return new GpuDevice({
+        kind: "emulated",
+        library: request.libraries.emulated,
+        isa: "auto",
+        ordinal: 0,
       });
     case "reference":
       return new ReferenceDevice();

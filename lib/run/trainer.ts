@@ -43,7 +43,7 @@ export async function train(request: TrainRequest, say: Say): Promise<void> {
   try {
     const device = openDevice({
       ...config.device,
-      cpuLibrary: request.assets.cpuLibrary,
+      libraries: request.assets.libraries,
       isa: parseIsa(request.environment.isa),
     });
     try {

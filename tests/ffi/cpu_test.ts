@@ -52,5 +52,5 @@ Deno.test("newton_schulz refuses a matrix of more elements than 32 bits count", 
 }, () =>
   withDevice((bind) => {
     const said = "Kernel newton_schulz: expected rows*cols of at most 4294967295, found 65536*65536";
-    assertThrows(bind("nanogpt_newton_schulz", [65536, 65536, 5, 0]), RunError, said);
+    assertThrows(bind("nanogpt_newton_schulz", [65536, 65536, 5, 0, 0]), RunError, said);
   }));

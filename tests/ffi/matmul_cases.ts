@@ -5,6 +5,7 @@ import { assert } from "@std/assert";
 import { bf16ToFloat, type DType, dtypeCode, floatToBf16 } from "../../lib/base/dtype.ts";
 import { InternalError } from "../../lib/base/errors.ts";
 import type { Device, DeviceMemory, TensorRef } from "../../ffi/device.ts";
+import { NANOGPT_FORM_SIMPLE } from "../../ffi/symbols.ts";
 
 /** Sizes (m, n, k) of c = op(a) op(b). */
 export type Sizes = readonly [m: number, n: number, k: number];
@@ -156,12 +157,13 @@ export class ProductRunner {
   #call(form: Form, sizes: Sizes, c: TensorRef, inputs: readonly TensorRef[], before: Float64Array): void {
     const flags = [form.transA ? 1 : 0, form.transB ? 1 : 0, ...[form.c, form.a, form.b].map(dtypeCode)];
     if (form.mode === "overwrite" || form.mode === "accumulate") {
-      const args = [...sizes, ...flags, form.mode === "accumulate" ? 1 : 0];
+      const args = [...sizes, ...flags, form.mode === "accumulate" ? 1 : 0, NANOGPT_FORM_SIMPLE];
       this.#device.bind("nanogpt_matmul", this.#memory, [c, ...inputs], args)();
       return;
     }
     const residual = form.mode === "in place" ? c : this.#place(before, form.c);
-    this.#device.bind("nanogpt_matmul_add", this.#memory, [c, ...inputs, residual], [...sizes, ...flags])();
+    const args = [...sizes, ...flags, NANOGPT_FORM_SIMPLE];
+    this.#device.bind("nanogpt_matmul_add", this.#memory, [c, ...inputs, residual], args)();
   }
 
   #reserve(bytes: number, alignment = 64): number {

@@ -179,10 +179,11 @@ Deno.test("matmul() refuses what its comment excludes, naming what it found", ()
   const memory = device.allocate(4096);
   const tensor = { offset: 0, count: 4, dtype: "f32" } as const;
   const call = (...args: number[]) => device.bind("nanogpt_matmul", memory, [tensor, tensor, tensor], args);
-  assertThrows(call(0, 1, 1, 0, 0, 0, 0, 0, 0), RunError, "m = 0");
-  assertThrows(call(1, 1, 1, 2, 0, 0, 0, 0, 0), RunError, "found 2 and 0");
-  assertThrows(call(1, 1, 1, 0, 0, 7, 0, 0, 0), RunError, "found c 7");
-  assertThrows(call(2, 3, 1, 0, 0, 1, 0, 0, 1), RunError, "bf16 result of [2,3]");
+  assertThrows(call(0, 1, 1, 0, 0, 0, 0, 0, 0, 0), RunError, "m = 0");
+  assertThrows(call(1, 1, 1, 2, 0, 0, 0, 0, 0, 0), RunError, "found 2 and 0");
+  assertThrows(call(1, 1, 1, 0, 0, 7, 0, 0, 0, 0), RunError, "found c 7");
+  assertThrows(call(2, 3, 1, 0, 0, 1, 0, 0, 1, 0), RunError, "bf16 result of [2,3]");
+  assertThrows(call(2, 3, 1, 0, 0, 0, 0, 0, 0, 1), RunError, "form 0 only, found 1");
   memory.free();
   device.close();
 });

@@ -23,7 +23,7 @@ import {
 import { putShard } from "../data/helpers.ts";
 
 const assets: Assets = {
-  cpuLibrary: join(ROOT, "build", "libnanogpt_cpu.so"),
+  libraries: { cpu: join(ROOT, "build", "libnanogpt_cpu.so"), cuda: "", emulated: "" },
   corpus: "",
   corpusText: "",
   page: "",

@@ -6,7 +6,7 @@
 import { dtypeCode, realOf } from "../../base/dtype.ts";
 import { at, numberAttr } from "../node.ts";
 import type { Signature } from "../op.ts";
-import { matrix, type Rows, sameAsFirst } from "./row.ts";
+import { formOf, matrix, type Rows, sameAsFirst } from "./row.ts";
 
 /** (N, T, H, D, type code) of the tensor that input `i` is. */
 function sizes(s: Signature, i: number): [number, number, number, number, number] {
@@ -56,7 +56,7 @@ export const ATTENTION_OPS: Rows<"attentionStart" | "attention" | "attentionGrad
     },
     flops: (s) => 4 * pairs(s, 0) * matrix(at(s.inputs, 0).shape)[1],
     symbol: "nanogpt_attention",
-    args: (s) => sizes(s, 0),
+    args: (s) => [...sizes(s, 0), formOf(s)],
   },
   attentionGrad: {
     inputs: ["dy", "q", "k", "v", "y", "lse", "start"],
@@ -69,7 +69,7 @@ export const ATTENTION_OPS: Rows<"attentionStart" | "attention" | "attentionGrad
     gradient: "none",
     flops: (s) => 10 * pairs(s, 1) * matrix(at(s.inputs, 1).shape)[1],
     symbol: "nanogpt_attention_grad",
-    args: (s) => sizes(s, 1),
+    args: (s) => [...sizes(s, 1), formOf(s)],
     workspace(s) {
       const [N, , H] = sizes(s, 1);
       return N * H * 4;

@@ -8,7 +8,7 @@ import type { GraphBuilder } from "../builder.ts";
 import { at, numberAttr, type Value } from "../node.ts";
 import type { OpDef, Signature } from "../op.ts";
 import { product } from "./matrices.ts";
-import { expandGradient, expect, inputMatrix, matrix, type Rows } from "./row.ts";
+import { expandGradient, expect, formOf, inputMatrix, matrix, type Rows } from "./row.ts";
 
 /** Rows of logits held at a time by the fused head (kernels/abi.h: chunk). */
 const HEAD_CHUNK = 1024;
@@ -58,7 +58,7 @@ const headLoss: OpDef & { expand: NonNullable<OpDef["expand"]> } = {
   },
   symbol: "nanogpt_head_loss",
   args(s) {
-    return [...headSizes(s), dtypeCode(at(s.inputs, 0).dtype), numberAttr(s.attrs, "cap")];
+    return [...headSizes(s), dtypeCode(at(s.inputs, 0).dtype), formOf(s), numberAttr(s.attrs, "cap")];
   },
   workspace: headWorkspace,
   operands: [0, 1],
@@ -112,7 +112,13 @@ export const LOSS_OPS: Rows<"crossEntropy" | "crossEntropyGrad" | "headLoss" | "
     symbol: "nanogpt_head_loss_grad",
     args(s) {
       const accumulate = numberAttr(s.attrs, "accumulate");
-      return [...headSizes(s), accumulate, dtypeCode(at(s.inputs, 0).dtype), numberAttr(s.attrs, "cap")];
+      return [
+        ...headSizes(s),
+        accumulate,
+        dtypeCode(at(s.inputs, 0).dtype),
+        formOf(s),
+        numberAttr(s.attrs, "cap"),
+      ];
     },
     workspace: headWorkspace,
     operands: [0, 1],

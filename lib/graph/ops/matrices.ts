@@ -6,7 +6,7 @@ import { type DType, dtypeCode } from "../../base/dtype.ts";
 import { sameShape } from "../../base/shape.ts";
 import { at, type Attrs, dtypeAttr, formatType, numberAttr, type TensorType, type Value } from "../node.ts";
 import type { OpDef, Signature } from "../op.ts";
-import { expect, inputMatrix, matrix, type Rows } from "./row.ts";
+import { expect, formOf, inputMatrix, matrix, type Rows } from "./row.ts";
 
 /** (m, n, k) of op(a) op(b). */
 function sizes(a: TensorType, b: TensorType, attrs: Attrs): [number, number, number] {
@@ -65,7 +65,7 @@ export const MATRIX_OPS: Rows<"matmul" | "matmulAdd"> = {
     gradient: productGradient,
     flops,
     symbol: "nanogpt_matmul",
-    args: (s) => [...args(s), numberAttr(s.attrs, "accumulate")],
+    args: (s) => [...args(s), numberAttr(s.attrs, "accumulate"), formOf(s)],
     operands: [0, 1],
     accumulates: [0],
   },
@@ -87,7 +87,7 @@ export const MATRIX_OPS: Rows<"matmul" | "matmulAdd"> = {
     },
     flops: (s) => flops(s) + inputMatrix(s, 2)[0] * inputMatrix(s, 2)[1],
     symbol: "nanogpt_matmul_add",
-    args,
+    args: (s) => [...args(s), formOf(s)],
     operands: [0, 1],
     reuses: [2],
     expand(b, inputs, attrs) {

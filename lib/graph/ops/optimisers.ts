@@ -7,7 +7,7 @@ import { dtypeCode } from "../../base/dtype.ts";
 import type { GraphBuilder } from "../builder.ts";
 import { at, type Attrs, dtypeAttr, numberAttr, type TensorType, type Value } from "../node.ts";
 import { product } from "./matrices.ts";
-import { inputCode, inputCount, matrix, outputCode, outputCount, type Rows } from "./row.ts";
+import { formOf, inputCode, inputCount, matrix, outputCode, outputCount, type Rows } from "./row.ts";
 
 /** Coefficients of the quintic iteration and the norm's guard (Keller Jordan's Muon, 2024-10). */
 const QUINTIC = { a: 3.4445, b: -4.7750, c: 2.0315, eps: 1e-7 };
@@ -90,6 +90,7 @@ export const OPTIMISER_OPS: Rows<
       ...matrix(at(s.inputs, 0).shape),
       numberAttr(s.attrs, "steps"),
       dtypeCode(dtypeAttr(s.attrs, "dtype")),
+      formOf(s),
     ],
     workspace(s) {
       const [rows, columns] = matrix(at(s.inputs, 0).shape);

@@ -7,7 +7,7 @@ import { dtypeCode } from "../../base/dtype.ts";
 import { elementCount, formatShape, sameShape, type Shape } from "../../base/shape.ts";
 import type { GraphBuilder } from "../builder.ts";
 import { differentiate } from "../autodiff.ts";
-import { at, formatType, type TensorType, type Value } from "../node.ts";
+import { at, formatType, numberAttr, type TensorType, type Value } from "../node.ts";
 import type { OpDef, OpName, Signature } from "../op.ts";
 
 /** Throws `message` unless `condition`; the builder adds op and inputs. */
@@ -45,6 +45,11 @@ export function inputCode(s: Signature, i = 0): number {
 /** The ABI's type code of the i-th output. */
 export function outputCode(s: Signature, i = 0): number {
   return dtypeCode(at(s.outputs, i).dtype);
+}
+
+/** The code of the kernel form that the plan has chosen (kernels/abi.h: NANOGPT_FORM); 0, the simple one, until it has. */
+export function formOf(s: Signature): number {
+  return s.attrs.form === undefined ? 0 : numberAttr(s.attrs, "form");
 }
 
 /** The gradient that arrives at an op's one output. */

@@ -1,0 +1,298 @@
+// The context of a GPU: its ABI functions (create, destroy, error text, description, memory, copies, graphs) and the class
+// behind them, over the driver's table. Knows no op. Refuses what the driver refuses, with the driver's words. May include
+// only context.h, input_error.h and the standard library.
+#include "context.h"
+#include "input_error.h"
+#include <cstdarg>
+#include <cstdio>
+#include <cstring>
+#include <exception>
+#include <map>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace nanogpt::cuda {
+namespace {
+
+constexpr size_t kErrorBytes = 16384;  // a deadlock names every waiting thread
+constexpr size_t kCreateErrorBytes = 256;
+
+class DriverError : public std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+std::string words_of(const Driver& driver, Result result) {
+  const char* text = nullptr;
+  driver.get_error_string(result, &text);
+  return text == nullptr ? "error " + std::to_string(result) : std::string(text);
+}
+
+class GpuContext final : public Context {
+ public:
+  GpuContext(const Driver& driver, uint32_t isa, int ordinal) : driver_(driver) {
+    require(driver_.init(0), "starting the driver");
+    int count = 0;
+    require(driver_.device_get_count(&count), "counting GPUs");
+    if (ordinal >= count)
+      throw DriverError("There is no GPU " + std::to_string(ordinal) + ": this machine has " + std::to_string(count));
+    require(driver_.device_get(&device_, ordinal), "finding the GPU");
+    isa_ = choose(isa);
+    require(driver_.primary_context_retain(&primary_, device_), "making a context");
+    require(driver_.context_set_current(primary_), "entering the context");
+    require(driver_.stream_create(&stream_, 1), "making a stream");
+    require(driver_.memory_allocate(&scratch_, kScratchBytes), "allocating scratch memory");
+    require(driver_.memory_allocate(&input_error_, sizeof(InputError)), "allocating memory");
+    require(driver_.set_bytes(input_error_, 0, sizeof(InputError), stream_), "clearing memory");
+  }
+
+  ~GpuContext() override {
+    driver_.stream_synchronize(stream_);
+    driver_.memory_free(scratch_);
+    driver_.memory_free(input_error_);
+    for (const Module module : modules_) driver_.module_unload(module);
+    driver_.stream_destroy(stream_);
+    driver_.primary_context_release(device_);
+  }
+
+  int32_t launch_bytes(const char* kernel, const LaunchShape& shape, const void* parameters, size_t) override {
+    const auto found = functions_.find(kernel);
+    Function function = found == functions_.end() ? nullptr : found->second;
+    if (function == nullptr) {
+      if (const Result result = load(kernel, &function)) return refuse(result, "finding kernel", kernel);
+      functions_[kernel] = function;
+    }
+    if (shape.shared_bytes > 48 << 10) {
+      if (const Result result = driver_.function_set_attribute(function, kFunctionMaxDynamicShared,
+                                                               static_cast<int>(shape.shared_bytes)))
+        return refuse(result, "asking for shared memory of kernel", kernel);
+    }
+    LaunchAttribute attribute{};
+    attribute.id = kLaunchClusterDimension;
+    attribute.cluster = {shape.cluster, 1, 1};
+    const LaunchConfig config{shape.grid.x, shape.grid.y, shape.grid.z, shape.threads, 1, 1, shape.shared_bytes, stream_,
+                              &attribute, shape.cluster > 1 ? 1u : 0u};
+    void* arguments[] = {const_cast<void*>(parameters)};
+    if (const Result result = driver_.launch(&config, function, arguments, nullptr))
+      return refuse(result, "launching kernel", kernel);
+    return NANOGPT_OK;
+  }
+
+  int32_t clear(uint64_t address, size_t bytes) override {
+    if (const Result result = driver_.set_bytes(address, 0, bytes, stream_)) return refuse(result, "clearing", "memory");
+    return NANOGPT_OK;
+  }
+
+  int32_t fail(int32_t status, const char* format, ...) override __attribute__((format(printf, 3, 4))) {
+    va_list arguments;
+    va_start(arguments, format);
+    std::vsnprintf(error_, sizeof error_, format, arguments);
+    va_end(arguments);
+    return status;
+  }
+
+  uint32_t isa() const override { return isa_; }
+  uint32_t processors() const override { return static_cast<uint32_t>(attribute(kAttributeProcessors)); }
+  uint64_t scratch() override { return scratch_; }
+  uint64_t input_error() override { return input_error_; }
+
+  int32_t encode(TensorMap& map, int type, uint32_t rank, uint64_t address, const uint64_t* dims, const uint64_t* strides,
+                 const uint32_t* box, int swizzle) override {
+    const uint32_t ones[5] = {1, 1, 1, 1, 1};
+    if (const Result result = driver_.tensor_map_encode(&map, type, rank, reinterpret_cast<void*>(address), dims, strides, box,
+                                                        ones, 0, swizzle, 2, 0))
+      return refuse(result, "encoding a", "tensor map");
+    return NANOGPT_OK;
+  }
+
+  int32_t alloc(uint64_t* out, size_t bytes) {
+    DevicePointer address = 0;
+    if (const Result result = driver_.memory_allocate(&address, bytes)) {
+      return fail(NANOGPT_NO_MEMORY, "The GPU refused %zu bytes (%s); use fewer tokens a microbatch or a smaller model", bytes,
+                  words_of(driver_, result).c_str());
+    }
+    *out = address;
+    if (const Result result = driver_.set_bytes(address, 0, bytes, stream_)) return refuse(result, "clearing", "memory");
+    return NANOGPT_OK;
+  }
+  int32_t free(uint64_t address) {
+    driver_.stream_synchronize(stream_);
+    if (const Result result = driver_.memory_free(address)) return refuse(result, "freeing", "memory");
+    return NANOGPT_OK;
+  }
+  int32_t upload(uint64_t address, const void* source, size_t bytes) {
+    if (const Result result = driver_.copy_to_device(address, source, bytes, stream_)) return refuse(result, "copying", "to the GPU");
+    return wait();
+  }
+  int32_t download(void* target, uint64_t address, size_t bytes) {
+    if (const Result result = driver_.copy_to_host(target, address, bytes, stream_))
+      return refuse(result, "copying", "from the GPU");
+    return sync();
+  }
+  // Waits, then tells what kernels found in their input.
+  int32_t sync() {
+    if (const int32_t status = wait()) return status;
+    InputError found{};
+    if (const Result result = driver_.copy_to_host(&found, input_error_, sizeof found, stream_))
+      return refuse(result, "copying", "from the GPU");
+    if (const int32_t status = wait()) return status;
+    if (found.limit == 0) return NANOGPT_OK;
+    driver_.set_bytes(input_error_, 0, sizeof(InputError), stream_);
+    const char* const what = found.limit == static_cast<uint32_t>(InputLimit::token)    ? "token"
+                             : found.limit == static_cast<uint32_t>(InputLimit::target) ? "target"
+                                                                                        : "row index";
+    return fail(NANOGPT_INVALID, "A kernel met a %s outside 0..%u: found %d at position %u", what, found.below - 1, found.found,
+                found.position);
+  }
+
+  const char* error() const { return error_; }
+  int attribute(int which) const {
+    int value = 0;
+    driver_.device_get_attribute(&value, which, device_);
+    return value;
+  }
+  std::string name() const {
+    char text[256] = "";
+    driver_.device_get_name(text, sizeof text, device_);
+    return text;
+  }
+  const Driver& driver() const { return driver_; }
+  Stream stream() const { return stream_; }
+  int32_t refuse(Result result, const char* doing, const char* what) {
+    return fail(NANOGPT_INTERNAL, "The GPU failed while %s %s: %s", doing, what, words_of(driver_, result).c_str());
+  }
+
+ private:
+  int32_t wait() {
+    if (const Result result = driver_.stream_synchronize(stream_)) return refuse(result, "running", "a kernel");
+    return NANOGPT_OK;
+  }
+  void require(Result result, const char* doing) const {
+    if (result != 0) throw DriverError(std::string("The GPU driver failed while ") + doing + ": " + words_of(driver_, result));
+  }
+  uint32_t choose(uint32_t isa) const {
+    const int major = attribute(kAttributeMajor);
+    const uint32_t best = major == 9 ? NANOGPT_ISA_SM90A : NANOGPT_ISA_SM80;
+    if (major < 8) throw DriverError("This GPU is older than sm_80: its compute capability is " + std::to_string(major) + ".x");
+    if (isa == NANOGPT_ISA_AUTO) return best;
+    if ((isa != NANOGPT_ISA_SM80 && isa != NANOGPT_ISA_SM90A) || isa > best)
+      throw DriverError("This GPU runs the instruction sets sm80" + std::string(best == NANOGPT_ISA_SM90A ? ", sm90a" : "") +
+                        "; found code " + std::to_string(isa));
+    return isa;
+  }
+  Result load(const char* kernel, Function* function) {
+    if (modules_.empty()) {
+      Module module = nullptr;
+      if (const Result result = driver_.module_load_data(&module, nullptr)) return result;
+      modules_.push_back(module);
+    }
+    Result result = 0;
+    for (const Module module : modules_) {
+      result = driver_.module_get_function(function, module, kernel);
+      if (result == 0) return 0;
+    }
+    return result;
+  }
+
+  const Driver& driver_;
+  DeviceId device_ = 0;
+  DriverContext primary_ = nullptr;
+  Stream stream_ = nullptr;
+  uint32_t isa_ = NANOGPT_ISA_AUTO;
+  DevicePointer scratch_ = 0;
+  DevicePointer input_error_ = 0;
+  std::vector<Module> modules_;
+  std::map<std::string, Function> functions_;
+  char error_[kErrorBytes] = "";
+};
+
+GpuContext& gpu_at(uint64_t address) { return static_cast<GpuContext&>(context_at(address)); }
+
+void copy_text(uint64_t out, uint32_t capacity, const std::string& text) {
+  std::snprintf(reinterpret_cast<char*>(out), capacity, "%s", text.c_str());
+}
+
+bool is_size(double bytes) { return bytes >= 1 && bytes <= 9007199254740992.0; }
+
+}  // namespace
+}  // namespace nanogpt::cuda
+
+using namespace nanogpt::cuda;
+
+NANOGPT_EXPORT uint32_t nanogpt_abi_version(void) { return NANOGPT_ABI_VERSION; }
+
+NANOGPT_EXPORT int32_t nanogpt_context_create(uint64_t out_context, uint64_t out_error, uint32_t, uint32_t isa, uint32_t,
+                                              uint32_t ordinal) {
+  if (out_context == 0 || out_error == 0) return NANOGPT_INVALID;
+  const auto refuse = [&](const std::string& text) {
+    copy_text(out_error, kCreateErrorBytes, text);
+    return NANOGPT_UNSUPPORTED;
+  };
+  const OpenedDriver opened = open_driver();
+  if (opened.driver == nullptr) return refuse(opened.why);
+  try {
+    Context* context = new GpuContext(*opened.driver, isa, static_cast<int>(ordinal));
+    const uint64_t address = reinterpret_cast<uint64_t>(context);
+    std::memcpy(reinterpret_cast<void*>(out_context), &address, sizeof address);
+    return NANOGPT_OK;
+  } catch (const std::exception& error) {
+    return refuse(error.what());
+  }
+}
+
+NANOGPT_EXPORT int32_t nanogpt_context_destroy(uint64_t context) {
+  if (context == 0) return NANOGPT_INVALID;
+  delete &context_at(context);
+  return NANOGPT_OK;
+}
+
+NANOGPT_EXPORT int32_t nanogpt_last_error(uint64_t context, uint64_t out_text, uint32_t capacity) {
+  if (context == 0 || out_text == 0 || capacity == 0) return NANOGPT_INVALID;
+  copy_text(out_text, capacity, gpu_at(context).error());
+  return NANOGPT_OK;
+}
+
+NANOGPT_EXPORT int32_t nanogpt_describe(uint64_t context, uint64_t out_text, uint32_t capacity) {
+  if (context == 0 || out_text == 0 || capacity == 0) return NANOGPT_INVALID;
+  const GpuContext& c = gpu_at(context);
+  const char* const isa = c.isa() == NANOGPT_ISA_SM90A ? "sm90a" : "sm80";
+  const std::string available = c.attribute(kAttributeMajor) == 9 ? "\"sm80\",\"sm90a\"" : "\"sm80\"";
+  copy_text(out_text, capacity, std::string("{\"isa\":\"") + isa + "\",\"threads\":" + std::to_string(c.processors()) +
+                                    ",\"available\":[" + available + "],\"machine\":\"" + c.name() +
+                                    "\",\"precisions\":{\"f32\":\"" + isa + "\",\"bf16\":\"" + isa + "\"}}");
+  return NANOGPT_OK;
+}
+
+NANOGPT_EXPORT int32_t nanogpt_alloc(uint64_t context, uint64_t out_address, double bytes) {
+  if (context == 0) return NANOGPT_INVALID;
+  if (out_address == 0 || !is_size(bytes))
+    return context_at(context).fail(NANOGPT_INVALID, "Alloc takes an address for its result and 1 to 2^53 bytes, found %.0f bytes",
+                                    bytes);
+  return gpu_at(context).alloc(reinterpret_cast<uint64_t*>(out_address), static_cast<size_t>(bytes));
+}
+
+NANOGPT_EXPORT int32_t nanogpt_free(uint64_t context, uint64_t address, double bytes) {
+  if (context == 0) return NANOGPT_INVALID;
+  if (address == 0 || !is_size(bytes))
+    return context_at(context).fail(NANOGPT_INVALID, "Free takes an address and the bytes it was made with, found %.0f bytes",
+                                    bytes);
+  return gpu_at(context).free(address);
+}
+
+NANOGPT_EXPORT int32_t nanogpt_upload(uint64_t context, uint64_t address, uint64_t source, double bytes) {
+  if (context == 0) return NANOGPT_INVALID;
+  if (bytes == 0) return NANOGPT_OK;
+  if (address == 0 || source == 0 || !is_size(bytes))
+    return context_at(context).fail(NANOGPT_INVALID, "A copy takes two addresses and up to 2^53 bytes, found %.0f bytes", bytes);
+  return gpu_at(context).upload(address, reinterpret_cast<const void*>(source), static_cast<size_t>(bytes));
+}
+
+NANOGPT_EXPORT int32_t nanogpt_download(uint64_t context, uint64_t target, uint64_t address, double bytes) {
+  if (context == 0) return NANOGPT_INVALID;
+  if (bytes == 0) return NANOGPT_OK;
+  if (address == 0 || target == 0 || !is_size(bytes))
+    return context_at(context).fail(NANOGPT_INVALID, "A copy takes two addresses and up to 2^53 bytes, found %.0f bytes", bytes);
+  return gpu_at(context).download(reinterpret_cast<void*>(target), address, static_cast<size_t>(bytes));
+}
+
+NANOGPT_EXPORT int32_t nanogpt_sync(uint64_t context) { return context == 0 ? NANOGPT_INVALID : gpu_at(context).sync(); }

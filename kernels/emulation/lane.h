@@ -1,0 +1,126 @@
+// A CUDA thread as the emulation runs it: a lane of a warp of a block, on a fiber. Here is what the wrappers of
+// ../cuda/ptx.h call: who am I, meet the other lanes, wait, fail. Knows no instruction's arithmetic. Included by every
+// kernel file through ../cuda/ptx.h; may include only fiber.h and the standard library.
+#pragma once
+#include "fiber.h"
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace nanogpt::emulation {
+
+struct Index3 {
+  uint32_t x, y, z;
+};
+
+// A place in a kernel's source; the default argument of every wrapper, so that it is the caller's.
+struct Site {
+  const char* file;
+  int line;
+  static constexpr Site here(const char* file = __builtin_FILE(), int line = __builtin_LINE()) { return {file, line}; }
+  bool operator==(const Site& other) const { return file == other.file && line == other.line; }
+};
+
+constexpr uint32_t kWarpLanes = 32;
+
+struct Block;
+struct Warp;
+
+// What a fiber waits for, as a deadlock's report prints it.
+struct WaitReason {
+  const char* what = nullptr;  // "named barrier", "mbarrier", "warp shuffle"
+  uint64_t detail = 0;         // barrier id, address
+  Site site{nullptr, 0};
+};
+
+enum class State : uint8_t { ready, waiting, done };
+
+struct Lane {
+  Index3 thread;         // threadIdx
+  uint32_t linear = 0;   // within the block
+  uint32_t lane = 0;     // within the warp
+  Block* block = nullptr;
+  Warp* warp = nullptr;
+  State state = State::ready;
+  WaitReason waiting;
+  Place place;
+  Stack stack;
+};
+
+// The lane whose fiber runs on this thread. Outside a kernel there is none.
+Lane& self();
+Index3 block_index();
+Index3 block_dimension();
+Index3 grid_dimension();
+// This block's shared memory and its size; the base is a multiple of 16 only, as on the chip.
+char* shared_memory();
+uint32_t shared_bytes();
+// A shared address as PTX has it (32 bits, from the window's start) and back. Faults outside the block's memory.
+uint32_t shared_address_of(const void* pointer);
+char* shared_pointer(uint32_t address, uint32_t bytes, Site site);
+
+// Ends the launch with this report (printf style); never returns. The fiber's stack is unwound.
+[[noreturn]] void fault(Site site, const char* format, ...) __attribute__((format(printf, 2, 3)));
+
+// Waits until somebody calls wake for this lane.
+void wait_here(const WaitReason& reason);
+void wake(Lane& lane);
+// Lets other fibers run; this one stays ready.
+void yield_lane();
+
+// Lanes of one warp, all in `mask`, that meet at one call: the last to come runs `execute(operands)` for all, where
+// operands[lane] points to what that lane brought (null for lanes outside the mask). Different ops, sites or masks at the
+// same time are different meetings; an exited lane in the mask is a fault.
+void meet_warp(const char* op, uint32_t mask, void* mine, void (*execute)(void* const* operands, void* closure),
+               void* closure, Site site);
+// The same for the four warps of a warpgroup: operands has 128 entries.
+void meet_warpgroup(const char* op, void* mine, void (*execute)(void* const* operands, void* closure), void* closure,
+                    Site site);
+
+template <class T, class F>
+void collective(const char* op, uint32_t mask, T& mine, F execute, Site site) {
+  meet_warp(op, mask, &mine, [](void* const* operands, void* closure) {
+    (*static_cast<F*>(closure))(reinterpret_cast<T* const*>(operands));
+  }, &execute, site);
+}
+
+template <class T, class F>
+void warpgroup_collective(const char* op, T& mine, F execute, Site site) {
+  meet_warpgroup(op, &mine, [](void* const* operands, void* closure) {
+    (*static_cast<F*>(closure))(reinterpret_cast<T* const*>(operands));
+  }, &execute, site);
+}
+
+// Named barriers of the block: id 0 to 15, `threads` that take part (0: all of the block).
+void barrier_sync(uint32_t id, uint32_t threads, Site site);
+void barrier_arrive(uint32_t id, uint32_t threads, Site site);
+
+// A kernel as the fake driver finds it by name; made by the KERNEL macro of ../cuda/device.h.
+struct KernelEntry {
+  const char* name;
+  size_t parameter_bytes;
+  uint32_t max_threads;
+  void (*run)(const void* parameters);
+};
+struct Registration {
+  Registration(const char* name, size_t parameter_bytes, uint32_t max_threads, void (*run)(const void*));
+};
+const KernelEntry* find_kernel(const char* name);
+
+// How launches run. seed 0: in order. processors: blocks resident at the same time.
+struct Schedule {
+  uint32_t seed = 0;
+  uint32_t processors = 2;
+  uint32_t threads = 1;  // operating-system threads; more than 1 only without checks
+};
+
+struct Launch {
+  const KernelEntry* kernel;
+  Index3 grid, block, cluster;
+  uint32_t shared_bytes;
+  const void* parameters;
+};
+// Runs a launch to its end. Returns an empty text, or the report of what went wrong.
+std::string run_launch(const Launch& launch, const Schedule& schedule);
+
+}  // namespace nanogpt::emulation
