@@ -5,6 +5,7 @@
 #include "lane.h"
 #include <deque>
 #include <exception>
+#include <functional>
 #include <memory>
 
 namespace nanogpt::emulation {
@@ -47,6 +48,18 @@ struct Block {
   uint32_t live = 0;
 };
 
+// When asynchronous operations are done: at issue, at random moments, when nothing else can run, or drawn for each.
+enum class Moment : uint8_t { eager, random, latest, mixed };
+
+struct Pending {
+  uint64_t id;
+  const char* what;
+  Site site;
+  Lane* lane;
+  Moment moment;
+  std::function<void()> run;
+};
+
 // Thrown through a kernel's frames by fault(); caught where its fiber began.
 struct Fault {};
 
@@ -60,10 +73,15 @@ struct Processor {
   Place scheduler;
   std::string report;  // of the first fault
   uint64_t random = 0;
+  Moment moment = Moment::eager;
+  std::vector<Pending> pending;
+  uint64_t last_pending = 0;
 
   void start(const Index3& index);
   void run();
   void finish_lane(Lane& lane);
+  // Does one pending operation, any when nothing else can run. False: none was done.
+  bool complete_one(bool idle);
 };
 
 extern thread_local Processor* processor;

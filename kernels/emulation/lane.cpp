@@ -66,6 +66,16 @@ void fault(Site site, const char* format, ...) {
   throw Fault{};
 }
 
+// SplitMix64 (Steele, Lea and Flood 2014).
+uint32_t draw(uint32_t bound) {
+  Processor& p = *processor;
+  if (p.schedule.seed == 0 || bound < 2) return 0;
+  uint64_t z = p.random += 0x9e3779b97f4a7c15u;
+  z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+  z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+  return static_cast<uint32_t>((z ^ z >> 31) % bound);
+}
+
 void wait_here(const WaitReason& reason) {
   Lane& lane = self();
   lane.state = State::waiting;
@@ -119,7 +129,9 @@ void Processor::finish_lane(Lane& lane) {
 }
 
 void Processor::run() {
-  while (!ready.empty() && report.empty()) {
+  while (report.empty()) {
+    if (complete_one(ready.empty())) continue;
+    if (ready.empty()) break;
     running = ready.front();
     ready.pop_front();
     switch_stacks(scheduler, running->place);
@@ -151,6 +163,8 @@ std::string run_launch(const Launch& launch, const Schedule& schedule) {
     Processor own;
     own.launch = &launch;
     own.schedule = schedule;
+    own.random = schedule.seed;
+    own.moment = schedule.seed == 0 ? Moment::eager : static_cast<Moment>(schedule.seed % 4);
     processor = &own;
     for (;;) {
       const uint32_t first = next.fetch_add(1);

@@ -62,6 +62,9 @@ char* shared_pointer(uint32_t address, uint32_t bytes, Site site);
 // Ends the launch with this report (printf style); never returns. The fiber's stack is unwound.
 [[noreturn]] void fault(Site site, const char* format, ...) __attribute__((format(printf, 2, 3)));
 
+// A number below `bound` drawn from the schedule's seed; always 0 under seed 0, which takes the first choice everywhere.
+uint32_t draw(uint32_t bound);
+
 // Waits until somebody calls wake for this lane.
 void wait_here(const WaitReason& reason);
 void wake(Lane& lane);
