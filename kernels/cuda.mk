@@ -5,7 +5,9 @@
 # A name's .cu holds kernels, its .cpp the launchers (the functions of abi.h), its .h what both know.
 
 GPU_FLAGS := -std=c++17 -O2 -fPIC -fvisibility=hidden -Wall -Wextra -Werror -MMD -MP
-GPU_HOST := $(filter-out driver_library,$(basename $(notdir $(sort $(wildcard kernels/cuda/*.cpp)))))
+# Where the emulation has a part of its own instead.
+CUDA_ONLY := driver_library images
+GPU_HOST := $(filter-out $(CUDA_ONLY),$(basename $(notdir $(sort $(wildcard kernels/cuda/*.cpp)))))
 GPU_KERNELS := $(basename $(notdir $(sort $(wildcard kernels/cuda/*.cu))))
 EMULATION := $(basename $(notdir $(sort $(wildcard kernels/emulation/*.cpp))))
 
@@ -36,10 +38,41 @@ build/kernels/gpu/%.o: kernels/cuda/%.cpp kernels/cuda.mk
 $(eval $(call emulated_variant,emulated,,))
 $(eval $(call emulated_variant,emulated_checked,-DNANOGPT_EMULATION_CHECKS,$(WATCHED)))
 
-# Kernels of nvcc, one cubin a file: compiled here, run only on a GPU.
+# Compiled for NVIDIA's chips; they run only on a GPU. nvcc makes PTX, which is told to need no more than PTX 8.0 (driver 525
+# and later can compile it themselves), and ptxas makes the machine code for sm_90a from that same text. Kernels that use
+# wgmma or tensor copies exist for sm_90a only; all others also as PTX for sm_80, which every later chip takes.
 NVCC ?= nvcc
-NVCC_FLAGS := -std=c++17 -O3 -Werror all-warnings -Xptxas -v,-warn-spills
-build/kernels/sm_90a/%.cubin: kernels/cuda/%.cu kernels/cuda.mk
+NVCC_FLAGS := -std=c++17 -O3 -Werror all-warnings
+CUDA_SM90A_ONLY := $(filter %wgmma selftest%,$(GPU_KERNELS))
+CUDA_SM80 := $(filter-out $(CUDA_SM90A_ONLY),$(GPU_KERNELS))
+CUDA_IMAGES := $(GPU_KERNELS:%=build/kernels/sm_90a/%.cubin) $(GPU_KERNELS:%=build/kernels/compute_90a/%.ptx) \
+  $(CUDA_SM80:%=build/kernels/compute_80/%.ptx)
+CUDA_LOGS := $(GPU_KERNELS:%=build/kernels/sm_90a/%.log) $(CUDA_SM80:%=build/kernels/sm_80/%.log)
+
+# $(1) architecture number with its letter
+define cuda_target
+build/kernels/compute_$(1)/%.ptx: kernels/cuda/%.cu kernels/cuda.mk
+	@mkdir -p $$(@D)
+	$$(NVCC) $$(NVCC_FLAGS) -MD -MF $$(@:.ptx=.d) -MT $$@ -arch=compute_$(1) -ptx -o $$@ $$<
+	@sed -i '0,/^\.version .*/s//.version 8.0/' $$@
+# What ptxas says of each kernel (registers, spills) stands in the log beside the code.
+build/kernels/sm_$(1)/%.cubin build/kernels/sm_$(1)/%.log &: build/kernels/compute_$(1)/%.ptx
+	@mkdir -p $$(@D)
+	$$(NVCC) -gencode=arch=compute_$(1),code=sm_$(1) -Xptxas -v,-warn-spills -cubin -o $$(@D)/$$*.cubin $$< \
+	  2>$$(@D)/$$*.log || { cat $$(@D)/$$*.log >&2; exit 1; }
+-include $$(wildcard build/kernels/compute_$(1)/*.d)
+endef
+$(eval $(call cuda_target,90a))
+$(eval $(call cuda_target,80))
+.SECONDARY: $(GPU_KERNELS:%=build/kernels/compute_90a/%.ptx) $(CUDA_SM80:%=build/kernels/compute_80/%.ptx)
+
+# A line for each image, in the order in which they are tried.
+build/kernels/cuda/images.inc: $(CUDA_IMAGES)
 	@mkdir -p $(@D)
-	$(NVCC) $(NVCC_FLAGS) -MD -MF $(@:.cubin=.d) -gencode=arch=compute_90a,code=sm_90a -cubin -o $@ $<
--include $(wildcard build/kernels/sm_*/*.d)
+	@for image in $^; do target=$$(basename $$(dirname $$image)); name=$$(basename $${image%.*}); \
+	  echo "IMAGE($${name}_$$target, \"$$name\", \"$$target\", \"$$image\")"; done >$@
+build/kernels/cuda/%.o: kernels/cuda/%.cpp build/kernels/cuda/images.inc kernels/cuda.mk
+	@mkdir -p $(@D)
+	$(CXX) $(GPU_FLAGS) -Ibuild/kernels/cuda -c $< -o $@
+build/libnanogpt_cuda.so: $(GPU_HOST:%=build/kernels/gpu/%.o) $(CUDA_ONLY:%=build/kernels/cuda/%.o)
+	$(CXX) $(KERNEL_LINK) -o $@ $^ -ldl

@@ -1,16 +1,17 @@
 // The context of a GPU: its ABI functions (create, destroy, error text, description, memory, copies, graphs) and the class
 // behind them, over the driver's table. Knows no op. Refuses what the driver refuses, with the driver's words. May include
-// only context.h, input_error.h and the standard library.
+// only context.h, input_error.h, modules.h, staging.h and the standard library.
 #include "context.h"
 #include "input_error.h"
+#include "modules.h"
+#include "staging.h"
 #include <cstdarg>
 #include <cstdio>
 #include <cstring>
 #include <exception>
-#include <map>
+#include <memory>
 #include <stdexcept>
 #include <string>
-#include <vector>
 
 namespace nanogpt::cuda {
 namespace {
@@ -30,7 +31,7 @@ std::string words_of(const Driver& driver, Result result) {
 
 class GpuContext final : public Context {
  public:
-  GpuContext(const Driver& driver, uint32_t isa, int ordinal) : driver_(driver) {
+  GpuContext(const Driver& driver, uint32_t isa, int ordinal) : driver_(driver), staging_(std::make_unique<Staging>(driver)) {
     require(driver_.init(0), "starting the driver");
     int count = 0;
     require(driver_.device_get_count(&count), "counting GPUs");
@@ -38,30 +39,29 @@ class GpuContext final : public Context {
       throw DriverError("There is no GPU " + std::to_string(ordinal) + ": this machine has " + std::to_string(count));
     require(driver_.device_get(&device_, ordinal), "finding the GPU");
     isa_ = choose(isa);
+    modules_ = std::make_unique<Modules>(driver_, isa_);
     require(driver_.primary_context_retain(&primary_, device_), "making a context");
     require(driver_.context_set_current(primary_), "entering the context");
     require(driver_.stream_create(&stream_, 1), "making a stream");
     require(driver_.memory_allocate(&scratch_, kScratchBytes), "allocating scratch memory");
     require(driver_.memory_allocate(&input_error_, sizeof(InputError)), "allocating memory");
     require(driver_.set_bytes(input_error_, 0, sizeof(InputError), stream_), "clearing memory");
+    require(staging_->open(), "allocating pinned memory");
   }
 
   ~GpuContext() override {
     driver_.stream_synchronize(stream_);
     driver_.memory_free(scratch_);
     driver_.memory_free(input_error_);
-    for (const Module module : modules_) driver_.module_unload(module);
+    staging_.reset();
+    modules_.reset();
     driver_.stream_destroy(stream_);
     driver_.primary_context_release(device_);
   }
 
   int32_t launch_bytes(const char* kernel, const LaunchShape& shape, const void* parameters, size_t) override {
-    const auto found = functions_.find(kernel);
-    Function function = found == functions_.end() ? nullptr : found->second;
-    if (function == nullptr) {
-      if (const Result result = load(kernel, &function)) return refuse(result, "finding kernel", kernel);
-      functions_[kernel] = function;
-    }
+    const Function function = modules_->find(kernel);
+    if (function == nullptr) return fail(NANOGPT_INTERNAL, "Kernel %s cannot run: %s", kernel, modules_->why().c_str());
     if (shape.shared_bytes > 48 << 10) {
       if (const Result result = driver_.function_set_attribute(function, kFunctionMaxDynamicShared,
                                                                static_cast<int>(shape.shared_bytes)))
@@ -121,8 +121,8 @@ class GpuContext final : public Context {
     return NANOGPT_OK;
   }
   int32_t upload(uint64_t address, const void* source, size_t bytes) {
-    if (const Result result = driver_.copy_to_device(address, source, bytes, stream_)) return refuse(result, "copying", "to the GPU");
-    return wait();
+    if (const Result result = staging_->upload(address, source, bytes, stream_)) return refuse(result, "copying", "to the GPU");
+    return NANOGPT_OK;
   }
   int32_t download(void* target, uint64_t address, size_t bytes) {
     if (const Result result = driver_.copy_to_host(target, address, bytes, stream_))
@@ -180,20 +180,6 @@ class GpuContext final : public Context {
                         "; found code " + std::to_string(isa));
     return isa;
   }
-  Result load(const char* kernel, Function* function) {
-    if (modules_.empty()) {
-      Module module = nullptr;
-      if (const Result result = driver_.module_load_data(&module, nullptr)) return result;
-      modules_.push_back(module);
-    }
-    Result result = 0;
-    for (const Module module : modules_) {
-      result = driver_.module_get_function(function, module, kernel);
-      if (result == 0) return 0;
-    }
-    return result;
-  }
-
   const Driver& driver_;
   DeviceId device_ = 0;
   DriverContext primary_ = nullptr;
@@ -201,8 +187,8 @@ class GpuContext final : public Context {
   uint32_t isa_ = NANOGPT_ISA_AUTO;
   DevicePointer scratch_ = 0;
   DevicePointer input_error_ = 0;
-  std::vector<Module> modules_;
-  std::map<std::string, Function> functions_;
+  std::unique_ptr<Modules> modules_;
+  std::unique_ptr<Staging> staging_;
   char error_[kErrorBytes] = "";
 };
 

@@ -105,21 +105,21 @@ struct Driver {
                               int interleave, int swizzle, int l2_promotion, int out_of_bounds_fill);
 };
 
-// Opens the driver into `driver`. Returns an empty text, or why it could not and what to install.
+// Opens the driver, once a process.
 struct OpenedDriver {
   const Driver* driver;  // null when `why` says why not
   const char* why;
 };
 OpenedDriver open_driver();
 
-// One image of compiled kernels, tried in this order by who loads them (cubin first, then PTX): null-terminated list.
+// One image of compiled kernels: machine code for a chip, or PTX that the driver compiles.
 struct KernelImage {
   const char* name;    // source file's name, such as "rows"
-  const char* target;  // "sm_90a", "compute_90a", "sm_80", "compute_80"
+  const char* target;  // "sm_90a", "compute_90a" or "compute_80"; "emulated" fits every chip
   const void* data;
   size_t bytes;
 };
-// The images linked into this library; the emulated library's are empty and its driver finds kernels by name.
+// The images linked into this library. The emulated library has one, whose kernels its driver finds by name.
 extern const KernelImage kernel_images[];
 extern const size_t kernel_image_count;
 

@@ -86,6 +86,12 @@ cuda::Driver make_driver() {
     std::memset(reinterpret_cast<void*>(target), value, count);
     return 0;
   };
+  d.host_allocate = [](void** address, size_t bytes, unsigned) { *address = std::malloc(bytes); return 0; };
+  d.host_free = [](void* address) { std::free(address); return 0; };
+  d.event_create = [](cuda::Event* event, unsigned) { *event = &schedule; return 0; };
+  d.event_record = [](cuda::Event, cuda::Stream) { return 0; };
+  d.event_synchronize = [](cuda::Event) { return 0; };
+  d.event_destroy = [](cuda::Event) { return 0; };
   d.stream_create = [](cuda::Stream* stream, unsigned) { *stream = &schedule; return 0; };
   d.stream_destroy = [](cuda::Stream) { return 0; };
   d.stream_synchronize = [](cuda::Stream) { return 0; };
@@ -113,8 +119,8 @@ OpenedDriver open_driver() {
   return {&driver, ""};
 }
 
-const KernelImage kernel_images[] = {{nullptr, nullptr, nullptr, 0}};
-const size_t kernel_image_count = 0;
+const KernelImage kernel_images[] = {{"kernels", "emulated", "", 0}};
+const size_t kernel_image_count = 1;
 
 }  // namespace nanogpt::cuda
 
