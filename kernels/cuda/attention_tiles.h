@@ -1,0 +1,95 @@
+// What the simple attention kernels share: which tile of which head a block serves, tiles of rows in shared memory as
+// floats, and the interval mask: row n sees the rows start[n]..n of its sequence. May include only attention.h and device.h.
+#pragma once
+#include "attention.h"
+#include "device.h"
+
+namespace nanogpt::cuda {
+
+// Rows [first, first + count) of the whole [N].
+struct TileRows {
+  uint32_t first, count;
+  DEVICE uint32_t end() const { return first + count; }
+};
+
+// The tile of a block. Heads vary fastest: blocks that run at the same time then read neighbouring keys.
+struct Place {
+  uint32_t head, sequence, tile;
+};
+
+DEVICE Place place_of_block(const AttentionShape& s) {
+  const uint32_t rest = blockIdx.x / s.H;
+  return {blockIdx.x % s.H, rest / s.tiles, rest % s.tiles};
+}
+
+DEVICE TileRows rows_of(const AttentionShape& s, uint32_t sequence, uint32_t tile) {
+  const uint32_t begin = tile * s.rows, left = s.T - begin;
+  return {sequence * s.T + begin, left < s.rows ? left : s.rows};
+}
+
+// First tile that a tile of queries sees: its first row sees furthest back.
+DEVICE uint32_t first_key_tile(const AttentionShape& s, uint32_t sequence, const TileRows& queries) {
+  const uint32_t begin = sequence * s.T, start = static_cast<uint32_t>(s.start[queries.first]);
+  return (start - begin) / s.rows;
+}
+
+// One past the last row of the sequence that sees a row of a tile of keys: start never moves back, so the rows after the
+// tile that see its last key come first.
+DEVICE uint32_t end_of_queries(const AttentionShape& s, uint32_t sequence, const TileRows& keys) {
+  const uint32_t last = keys.end() - 1;
+  uint32_t low = keys.end(), high = (sequence + 1) * s.T;  // rows before `low` see it, rows from `high` on do not
+  while (low < high) {
+    const uint32_t middle = low + (high - low) / 2;
+    if (static_cast<uint32_t>(s.start[middle]) <= last) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+DEVICE bool sees(uint32_t query, uint32_t start, uint32_t key) { return start <= key && key <= query; }
+
+// Hands out shared memory.
+struct SharedFloats {
+  float* next = reinterpret_cast<float*>(dynamic_shared());
+  DEVICE float* take(uint32_t floats) {
+    float* const taken = next;
+    next += floats;
+    return taken;
+  }
+};
+
+// Calls body(row, column) over [rows, columns]: rows by warps, columns by lanes.
+template <class Body>
+DEVICE void for_tile(uint32_t rows, uint32_t columns, Body body) {
+  for (uint32_t row = warp_index(); row < rows; row += blockDim.x / 32)
+    for (uint32_t column = lane_index(); column < columns; column += 32) body(row, column);
+}
+
+// tile[i][d] = row i of one head of act[N,H,D], with D + 1 floats from row to row.
+template <class T>
+DEVICE void load_tile(float* tile, const void* base, const AttentionShape& s, const TileRows& rows, uint32_t head) {
+  const T* const from = static_cast<const T*>(base);
+  for_tile(rows.count, s.D, [&](uint32_t i, uint32_t d) {
+    tile[i * (s.D + 1) + d] = to_float(from[(size_t{rows.first + i} * s.H + head) * s.D + d]);
+  });
+}
+
+template <class T>
+DEVICE void store_element(void* base, const AttentionShape& s, uint32_t row, uint32_t head, uint32_t d, float x) {
+  static_cast<T*>(base)[(size_t{row} * s.H + head) * s.D + d] = from_float<T>(x);
+}
+
+DEVICE float dot(const float* a, const float* b, uint32_t count) {
+  float sum = 0.0f;
+  for (uint32_t i = 0; i < count; i++) sum += a[i] * b[i];
+  return sum;
+}
+
+// Sum over i of weights[i] * column[i * stride].
+DEVICE float weighted_sum(const float* weights, const float* column, uint32_t stride, uint32_t count) {
+  float sum = 0.0f;
+  for (uint32_t i = 0; i < count; i++) sum += weights[i] * column[i * stride];
+  return sum;
+}
+
+}  // namespace nanogpt::cuda
