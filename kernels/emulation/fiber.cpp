@@ -74,10 +74,9 @@ void prepare(Place& place, const Stack& stack, void (*entry)()) {
   // mark (0) for who walks the stack, below it the six registers.
   void** top = reinterpret_cast<void**>(stack.top());
   top[-1] = nullptr;
-  top[-2] = nullptr;
-  top[-3] = reinterpret_cast<void*>(entry);
-  for (int i = 4; i < 10; i++) top[-i] = nullptr;
-  place.stack_pointer = top - 9;
+  top[-2] = reinterpret_cast<void*>(entry);
+  for (int i = 3; i < 9; i++) top[-i] = nullptr;
+  place.stack_pointer = top - 8;
 }
 
 void switch_stacks(Place& from, Place& to) { nanogpt_switch_stacks(&from.stack_pointer, &to.stack_pointer); }
