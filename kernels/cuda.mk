@@ -1,6 +1,7 @@
 # The GPU kernels: emulated on the CPU, always; compiled for NVIDIA's chips where nvcc is. Included by the Makefile.
 #   build/libnanogpt_emulated.so          the kernels on the emulation's fast mode
 #   build/libnanogpt_emulated_checked.so  the same with every memory access watched (races, unwritten memory)
+#   build/emulation_tests                 planted bugs that the emulation must report
 #   build/libnanogpt_cuda.so              the kernels for sm_90a and sm_80; needs only NVIDIA's driver, opened at run time
 # A name's .cu holds kernels, its .cpp the launchers (the functions of abi.h), its .h what both know.
 
@@ -37,6 +38,18 @@ build/kernels/gpu/%.o: kernels/cuda/%.cpp kernels/cuda.mk
 
 $(eval $(call emulated_variant,emulated,,))
 $(eval $(call emulated_variant,emulated_checked,-DNANOGPT_EMULATION_CHECKS,$(WATCHED)))
+
+# The emulation's own tests (tests/emulation): small kernels, watched as all are, and the host code of their cases.
+EMULATION_TESTS := $(basename $(notdir $(sort $(wildcard tests/emulation/*.cu))))
+build/kernels/emulated_checked/test/%.o: tests/emulation/%.cu kernels/cuda.mk
+	@mkdir -p $(@D)
+	$(CXX) $(GPU_FLAGS) $(WATCHED) -x c++ -c $< -o $@
+build/kernels/emulated_checked/test/main.o: tests/emulation/main.cpp kernels/cuda.mk
+	@mkdir -p $(@D)
+	$(CXX) $(GPU_FLAGS) -DNANOGPT_EMULATION_CHECKS -c $< -o $@
+build/emulation_tests: build/kernels/emulated_checked/test/main.o \
+  $(EMULATION_TESTS:%=build/kernels/emulated_checked/test/%.o) $(EMULATION:%=build/kernels/emulated_checked/emulation/%.o)
+	$(CXX) -pthread -o $@ $^
 
 # Compiled for NVIDIA's chips; they run only on a GPU. nvcc makes PTX, which is told to need no more than PTX 8.0 (driver 525
 # and later can compile it themselves), and ptxas makes the machine code for sm_90a from that same text. Kernels that use

@@ -1,8 +1,9 @@
 // The fake driver of the emulated GPU: the driver API's functions over the emulation. Device memory is the host's, streams
-// run at once. Refuses kernels that it does not know and launches beyond the chip's limits. May include only lane.h,
-// ../cuda/driver.h and the standard library.
+// run at once. Refuses kernels that it does not know and launches beyond the chip's limits. May include only
+// ../cuda/{context,driver}.h, driver.h, lane.h and the standard library.
 #include "../cuda/context.h"
 #include "../cuda/driver.h"
+#include "driver.h"
 #include "lane.h"
 #include <cstdlib>
 #include <cstring>
@@ -109,13 +110,19 @@ cuda::Driver make_driver() {
 }
 
 }  // namespace
+
+void set_schedule(const Schedule& wanted) { schedule = wanted; }
+void restart_driver(uint32_t) { last_report.clear(); }
+
 }  // namespace nanogpt::emulation
 
 namespace nanogpt::cuda {
 
 OpenedDriver open_driver() {
   static const Driver driver = emulation::make_driver();
+#if !defined(NANOGPT_EMULATION_CHECKS)
   emulation::schedule.threads = std::thread::hardware_concurrency();
+#endif
   return {&driver, ""};
 }
 
