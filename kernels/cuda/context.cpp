@@ -18,6 +18,7 @@ namespace {
 
 constexpr size_t kErrorBytes = 16384;  // a deadlock names every waiting thread
 constexpr size_t kCreateErrorBytes = 256;
+constexpr int kCaptureThreadLocal = 1;  // CU_STREAM_CAPTURE_MODE_THREAD_LOCAL: other ranks' threads go on
 
 class DriverError : public std::runtime_error {
   using std::runtime_error::runtime_error;
@@ -121,16 +122,19 @@ class GpuContext final : public Context {
     return NANOGPT_OK;
   }
   int32_t upload(uint64_t address, const void* source, size_t bytes) {
+    if (recording_) return refuse_recording("an upload");
     if (const Result result = staging_->upload(address, source, bytes, stream_)) return refuse(result, "copying", "to the GPU");
     return NANOGPT_OK;
   }
   int32_t download(void* target, uint64_t address, size_t bytes) {
+    if (recording_) return refuse_recording("a download");
     if (const Result result = driver_.copy_to_host(target, address, bytes, stream_))
       return refuse(result, "copying", "from the GPU");
     return sync();
   }
   // Waits, then tells what kernels found in their input.
   int32_t sync() {
+    if (recording_) return refuse_recording("a sync");
     if (const int32_t status = wait()) return status;
     InputError found{};
     if (const Result result = driver_.copy_to_host(&found, input_error_, sizeof found, stream_))
@@ -143,6 +147,39 @@ class GpuContext final : public Context {
                                                                                         : "row index";
     return fail(NANOGPT_INVALID, "A kernel met a %s outside 0..%u: found %d at position %u", what, found.below - 1, found.found,
                 found.position);
+  }
+
+  // Kernels are loaded before: loading is not allowed while a stream records.
+  int32_t graph_begin() {
+    if (recording_) return fail(NANOGPT_INVALID, "A graph is being recorded already; end it first");
+    if (!modules_->load()) return fail(NANOGPT_INTERNAL, "Kernels cannot be loaded: %s", modules_->why().c_str());
+    if (const Result result = driver_.stream_begin_capture(stream_, kCaptureThreadLocal))
+      return refuse(result, "beginning to record", "a graph");
+    recording_ = true;
+    return NANOGPT_OK;
+  }
+  int32_t graph_end(uint64_t* out) {
+    if (!recording_) return fail(NANOGPT_INVALID, "No graph is being recorded");
+    recording_ = false;
+    Graph graph = nullptr;
+    if (const Result result = driver_.stream_end_capture(stream_, &graph)) return refuse(result, "recording", "a graph");
+    GraphExec exec = nullptr;
+    const Result result = driver_.graph_instantiate(&exec, graph, 0);
+    driver_.graph_destroy(graph);
+    if (result != 0) return refuse(result, "making", "a graph");
+    *out = reinterpret_cast<uint64_t>(exec);
+    return NANOGPT_OK;
+  }
+  int32_t graph_launch(uint64_t graph) {
+    if (const Result result = driver_.graph_launch(reinterpret_cast<GraphExec>(graph), stream_))
+      return refuse(result, "launching", "a graph");
+    return NANOGPT_OK;
+  }
+  int32_t graph_free(uint64_t graph) {
+    driver_.stream_synchronize(stream_);
+    if (const Result result = driver_.graph_exec_destroy(reinterpret_cast<GraphExec>(graph)))
+      return refuse(result, "freeing", "a graph");
+    return NANOGPT_OK;
   }
 
   const char* error() const { return error_; }
@@ -163,6 +200,9 @@ class GpuContext final : public Context {
   }
 
  private:
+  int32_t refuse_recording(const char* what) {
+    return fail(NANOGPT_INVALID, "A graph is being recorded, which cannot hold %s; end it first", what);
+  }
   int32_t wait() {
     if (const Result result = driver_.stream_synchronize(stream_)) return refuse(result, "running", "a kernel");
     return NANOGPT_OK;
@@ -189,6 +229,7 @@ class GpuContext final : public Context {
   DevicePointer input_error_ = 0;
   std::unique_ptr<Modules> modules_;
   std::unique_ptr<Staging> staging_;
+  bool recording_ = false;
   char error_[kErrorBytes] = "";
 };
 
@@ -282,3 +323,25 @@ NANOGPT_EXPORT int32_t nanogpt_download(uint64_t context, uint64_t target, uint6
 }
 
 NANOGPT_EXPORT int32_t nanogpt_sync(uint64_t context) { return context == 0 ? NANOGPT_INVALID : gpu_at(context).sync(); }
+
+NANOGPT_EXPORT int32_t nanogpt_graph_begin(uint64_t context) {
+  return context == 0 ? NANOGPT_INVALID : gpu_at(context).graph_begin();
+}
+
+NANOGPT_EXPORT int32_t nanogpt_graph_end(uint64_t context, uint64_t out_graph) {
+  if (context == 0) return NANOGPT_INVALID;
+  if (out_graph == 0) return context_at(context).fail(NANOGPT_INVALID, "Graph_end takes an address for its result");
+  return gpu_at(context).graph_end(reinterpret_cast<uint64_t*>(out_graph));
+}
+
+NANOGPT_EXPORT int32_t nanogpt_graph_launch(uint64_t context, uint64_t graph) {
+  if (context == 0) return NANOGPT_INVALID;
+  if (graph == 0) return context_at(context).fail(NANOGPT_INVALID, "Graph_launch takes a graph of graph_end, found 0");
+  return gpu_at(context).graph_launch(graph);
+}
+
+NANOGPT_EXPORT int32_t nanogpt_graph_free(uint64_t context, uint64_t graph) {
+  if (context == 0) return NANOGPT_INVALID;
+  if (graph == 0) return context_at(context).fail(NANOGPT_INVALID, "Graph_free takes a graph of graph_end, found 0");
+  return gpu_at(context).graph_free(graph);
+}

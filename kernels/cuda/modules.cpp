@@ -22,7 +22,7 @@ Modules::~Modules() {
 }
 
 // Images of one name stand in the order of preference: machine code, PTX for this chip, PTX for sm_80.
-bool Modules::load(const std::string& name) {
+bool Modules::load_file(const std::string& name) {
   why_.clear();
   for (size_t i = 0; i < kernel_image_count; i++) {
     const KernelImage& image = kernel_images[i];
@@ -41,22 +41,21 @@ bool Modules::load(const std::string& name) {
   return why_.empty();  // a file whose kernels are for another chip only is left out
 }
 
-bool Modules::load_all() {
+bool Modules::load() {
+  if (loaded_) return true;
   std::vector<std::string> names;
   for (size_t i = 0; i < kernel_image_count; i++) {
     const std::string name = kernel_images[i].name;
     if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
   }
-  return std::all_of(names.begin(), names.end(), [&](const std::string& name) { return load(name); });
+  loaded_ = std::all_of(names.begin(), names.end(), [&](const std::string& name) { return load_file(name); });
+  return loaded_;
 }
 
 Function Modules::find(const char* kernel) {
   const auto known = functions_.find(kernel);
   if (known != functions_.end()) return known->second;
-  if (!loaded_) {
-    if (!load_all()) return nullptr;
-    loaded_ = true;
-  }
+  if (!load()) return nullptr;
   for (const Module module : modules_) {
     Function function = nullptr;
     if (driver_.module_get_function(&function, module, kernel) != 0) continue;

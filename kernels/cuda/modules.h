@@ -17,13 +17,14 @@ class Modules {
   Modules(const Modules&) = delete;
   Modules& operator=(const Modules&) = delete;
 
+  // Loads every image that this chip runs; false with why().
+  bool load();
   // The function of a kernel; null when no image has it, with the reason in why().
   Function find(const char* kernel);
   const std::string& why() const { return why_; }
 
  private:
-  bool load_all();
-  bool load(const std::string& name);
+  bool load_file(const std::string& name);
 
   const Driver& driver_;
   const uint32_t isa_;
