@@ -89,3 +89,14 @@ build/kernels/cuda/%.o: kernels/cuda/%.cpp build/kernels/cuda/images.inc kernels
 	$(CXX) $(GPU_FLAGS) -Ibuild/kernels/cuda -c $< -o $@
 build/libnanogpt_cuda.so: $(GPU_HOST:%=build/kernels/gpu/%.o) $(CUDA_ONLY:%=build/kernels/cuda/%.o)
 	$(CXX) $(KERNEL_LINK) -o $@ $^ -ldl
+
+.PHONY: cuda cuda-facts
+ifneq ($(shell command -v $(NVCC)),)
+NVCC_VERSION = $(shell $(NVCC) --version | sed -n 's/.*, V\(.*\)/\1/p')
+cuda: compiler build/libnanogpt_cuda.so
+cuda-facts: bootstrap $(CUDA_LOGS)
+	@"$(DENO)" run --quiet -A tools/cuda/facts.ts "$(NVCC_VERSION)" kernels/cuda/facts.txt $(CUDA_LOGS) $(UPDATE)
+else
+cuda cuda-facts:
+	@echo "No nvcc found: the CUDA kernels are not built (the emulation runs them all); install the CUDA toolkit 12.3 or later"
+endif
