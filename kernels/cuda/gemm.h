@@ -1,0 +1,41 @@
+// General matrix products for the other ops' launchers: what a product is, and multiply(), which runs one. The struct is at
+// the same time the parameter of the kernels. Each element's sum over k has a fixed order that depends on the product
+// and the form only. Refuses nothing that fits in memory in the simple form; the limits of the others are at multiply().
+// May include only the standard library.
+#pragma once
+#include <cstdint>
+
+namespace nanogpt::cuda {
+
+struct Context;
+
+// A stored matrix: element (i, j) of the operand is data[i*ld + j], or data[j*ld + i] when transposed. A batch holds one
+// every `batch_stride` elements.
+struct Operand {
+  const void* data;
+  uint64_t ld;
+  uint32_t transposed;
+  uint32_t dtype;  // NANOGPT_F32 or NANOGPT_BF16
+  uint64_t batch_stride = 0;
+};
+
+// c = alpha a b + beta added, rounded once to c's type; a is [m,k], b is [k,n] after transposition, c is row-major with row
+// stride ldc. If a or b is bf16 both are rounded to bf16 before multiplying; sums are float32.
+struct Product {
+  uint32_t m, n, k;
+  Operand a, b;
+  void* c;
+  uint64_t ldc;
+  uint32_t dtype_c;
+  const void* added = nullptr;  // c's type, shape and strides, or nothing; may be c itself
+  float alpha = 1.0f, beta = 1.0f;
+  uint32_t symmetric = 0;  // 1: a b equals its transpose (m = n): computed on and below the diagonal, c holds all; added is
+                           // symmetric too and not c
+  uint32_t batch = 1;      // products of these sizes, `batch_stride` apart in a, b and c (and added): at most 65535
+  uint64_t batch_stride_c = 0;
+};
+
+// Enqueues a product in a form (a NANOGPT_FORM code). `op` names the caller in error texts.
+int32_t multiply(Context& context, const char* op, const Product& product, uint32_t form);
+
+}  // namespace nanogpt::cuda
