@@ -67,8 +67,9 @@ define cuda_target
 build/kernels/compute_$(1)/%.ptx: kernels/cuda/%.cu kernels/cuda.mk
 	@mkdir -p $$(@D)
 	$$(NVCC) $$(NVCC_FLAGS) -MD -MF $$(@:.ptx=.d) -MT $$@ -arch=compute_$(1) -ptx -o $$@ $$<
-	@sed -i '0,/^\.version .*/s//.version 8.0/' $$@
-# What ptxas says of each kernel (registers, spills) stands in the log beside the code.
+	@sed -i -e '0,/^\.version .*/s//.version 8.0/' -e '/\.pragma "used_bytes_mask/d' $$@
+# Version 8.0 so that older drivers can compile it too; the pragma is newer and only for sanitizers. What ptxas says of each
+# kernel (registers, spills) stands in the log beside the code.
 build/kernels/sm_$(1)/%.cubin build/kernels/sm_$(1)/%.log &: build/kernels/compute_$(1)/%.ptx
 	@mkdir -p $$(@D)
 	$$(NVCC) -gencode=arch=compute_$(1),code=sm_$(1) -Xptxas -v,-warn-spills -cubin -o $$(@D)/$$*.cubin $$< \
