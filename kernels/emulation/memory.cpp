@@ -1,9 +1,19 @@
-// Memory as kernels see it: the window of a block's shared memory, and every access of a checked kernel. Knows no
-// instruction; refuses addresses outside the window. Copies nothing itself. May include only block.h and the standard
-// library.
+// Memory without checks: the host's own. Addresses of shared memory, for both modes. Refuses addresses outside a block's
+// window. May include only block.h, memory.h and the standard library.
+#include "memory.h"
 #include "block.h"
+#include <cstdlib>
 
 namespace nanogpt::emulation {
+
+void* allocate_device(size_t bytes) { return std::aligned_alloc(256, (bytes + 255) / 256 * 256); }
+bool free_device(void* address) {
+  std::free(address);
+  return true;
+}
+std::string host_writes(void*, size_t) { return ""; }
+std::string host_reads(const void*, size_t) { return ""; }
+std::string host_copies(void*, const void*, size_t) { return ""; }
 
 uint32_t shared_address_of(const void* pointer) {
   const char* const base = shared_memory();
