@@ -1,5 +1,6 @@
-// The ABI's matrix products: checks arguments, then runs them through gemm.h. Refuses, before anything is enqueued, sizes
-// of 0, null addresses, codes that the ABI does not have and sums into bf16. May include only context.h and gemm.h.
+// The ABI's matrix products: checks arguments, then runs them through gemm.h, in the form that the caller names. Holds no
+// arithmetic. Refuses, before anything is enqueued, sizes of 0, null addresses, codes that the ABI does not have and sums
+// into bf16. May include only context.h and gemm.h.
 #include "context.h"
 #include "gemm.h"
 
