@@ -2,7 +2,9 @@
 # the network, only for what the two lock files pin; afterwards everything works offline.
 #
 #   make            ./nanogpt, the single file            make test     the whole gate; ends with "N passed, N failed"
-#   make demo       trains on real text and samples    make kernels  the shared objects alone
+#   make demo       trains on real text and samples    make kernels  the shared object of the CPU kernels alone
+#   make emulated   the GPU kernels on this processor, for checking them: device `emulated`, and its watching twin
+#   make soak       the GPU kernels' ops under 200 random schedules each, and the larger goldens: not part of the gate
 #   make page       the browser code of live page and reports alone
 #   make sanitize   the ops under AddressSanitizer, UBSan and ThreadSanitizer: slow, and not part of the gate
 #   make clean      removes what was built (not what was downloaded, nor runs/)
@@ -37,7 +39,7 @@ include kernels/kernels.mk
 include kernels/cuda.mk
 include tools/launcher/launcher.mk
 
-.PHONY: bootstrap kernels compiler corpus page nanogpt demo test sanitize clean
+.PHONY: bootstrap kernels emulated compiler corpus page nanogpt demo test sanitize soak clean
 
 bootstrap: $(FETCHED_DENO) $(ESBUILD)
 	@"$(DENO)" install --frozen --quiet
@@ -53,6 +55,8 @@ $(ESBUILD): $(FETCHED_ESBUILD)
 	@install -D -m 755 $< $@
 
 kernels: compiler build/libnanogpt_cpu.so
+
+emulated: compiler build/libnanogpt_emulated.so build/libnanogpt_emulated_checked.so
 
 compiler:
 	@command -v $(CXX) >/dev/null || { echo "Cannot build the kernels: no C++ compiler $(CXX) found;" \
@@ -80,11 +84,14 @@ build/page/page.css: $(PAGE_SOURCES) | bootstrap
 demo: nanogpt
 	@scripts/demo.sh
 
-test: nanogpt build/libnanogpt_cpu_simulated.so build/launcher/stored
+test: nanogpt emulated build/libnanogpt_cpu_simulated.so build/launcher/stored
 	@scripts/gate.sh "$(DENO)"
 
 sanitize: bootstrap compiler build/libnanogpt_cpu_asan.so build/libnanogpt_cpu_tsan.so
 	@CXX="$(CXX)" scripts/sanitize.sh "$(DENO)"
+
+soak: bootstrap emulated
+	@scripts/soak.sh "$(DENO)"
 
 clean:
 	rm -rf build coverage nanogpt

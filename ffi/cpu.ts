@@ -1,8 +1,9 @@
 // The CPU device: a native context whose memory is this process's own. Chooses no kernel: the context does. May import
 // lib/base and its neighbours.
 
-import { InternalError, UserError } from "../lib/base/errors.ts";
-import { NativeDevice, type NativeMemory } from "./native_device.ts";
+import { InternalError } from "../lib/base/errors.ts";
+import type { DevicePeak } from "./device.ts";
+import { NativeDevice, type NativeMemory, parseIsaOf } from "./native_device.ts";
 
 /** Instruction sets by rising ability, in the order of the codes of kernels/abi.h. */
 export const ISA_NAMES = ["auto", "portable", "avx2", "avx512", "avx512bf16", "amx"] as const;
@@ -20,10 +21,7 @@ export interface CpuOptions {
 
 /** The instruction set that NANOGPT_ISA names; "auto" where it is not set. */
 export function parseIsa(text: string | undefined): IsaName {
-  if (text === undefined) return "auto";
-  const found = ISA_NAMES.find((name) => name === text);
-  if (found) return found;
-  throw new UserError(`NANOGPT_ISA is "${text}", expected one of ${ISA_NAMES.join(", ")}`);
+  return parseIsaOf(text, ISA_NAMES, "cpu");
 }
 
 class CpuMemory implements NativeMemory {
@@ -67,6 +65,12 @@ export class CpuDevice extends NativeDevice {
 
   constructor({ library, threads, pin, isa }: CpuOptions) {
     super(library, "cpu", { threads, pin, isa: ISA_NAMES.indexOf(isa), ordinal: 0 });
+  }
+
+  override measurePeak(): DevicePeak {
+    const peak = super.measurePeak();
+    if (!peak) throw new InternalError("The cpu device measures no peak");
+    return peak;
   }
 
   protected override memoryAt(bytes: number, address: bigint, release: () => void): NativeMemory {

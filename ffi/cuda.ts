@@ -1,14 +1,17 @@
 // The GPU devices: a native context whose memory only its copies reach. `cuda` is NVIDIA's, `emulated` runs the same kernels
-// on this machine's processor. Chooses no kernel: the plan does. May import lib/base and its neighbours.
+// on this machine's processor. Calls are enqueued, and can be recorded as a graph. Chooses no kernel: the plan does. May
+// import lib/base and its neighbours.
 
 import { InternalError } from "../lib/base/errors.ts";
-import { type NativeCall, NativeDevice, type NativeMemory } from "./native_device.ts";
+import type { DeviceDescription, Recording } from "./device.ts";
 import { addressOf } from "./native.ts";
+import { type NativeCall, NativeDevice, type NativeMemory, parseIsaOf } from "./native_device.ts";
 import { NANOGPT_ISA_AUTO, NANOGPT_ISA_SM80, NANOGPT_ISA_SM90A } from "./symbols.ts";
 
 /** Kernels by the chips they are for: their codes in kernels/abi.h. */
 const ISA_CODES = { auto: NANOGPT_ISA_AUTO, sm80: NANOGPT_ISA_SM80, sm90a: NANOGPT_ISA_SM90A } as const;
-export type GpuIsa = keyof typeof ISA_CODES;
+const GPU_ISA_NAMES = ["auto", "sm80", "sm90a"] as const;
+export type GpuIsa = typeof GPU_ISA_NAMES[number];
 
 /** How to open a GPU device. */
 export interface GpuOptions {
@@ -18,6 +21,14 @@ export interface GpuOptions {
   /** Which GPU, from 0. */
   readonly ordinal: number;
 }
+
+/** The kernels that NANOGPT_ISA names for a GPU device; "auto" where it is not set. */
+export function parseGpuIsa(text: string | undefined, kind: GpuOptions["kind"]): GpuIsa {
+  return parseIsaOf(text, GPU_ISA_NAMES, kind);
+}
+
+/** Bytes of one copy: enough that its start costs nothing, and bounds what a copy holds beside its two ends. */
+const COPY_BYTES = 16 << 20;
 
 class GpuMemory implements NativeMemory {
   readonly bytes: number;
@@ -34,22 +45,30 @@ class GpuMemory implements NativeMemory {
 
   upload(offset: number, data: Uint8Array): void {
     this.#check(offset, data.length);
-    const source = data.buffer instanceof ArrayBuffer
-      ? new Uint8Array(data.buffer, data.byteOffset, data.length)
-      : Uint8Array.from(data);
-    this.#native("nanogpt_upload", this.address + BigInt(offset), addressOf(source), source.length);
+    for (let at = 0; at < data.length; at += COPY_BYTES) {
+      const part = data.subarray(at, at + COPY_BYTES);
+      const source = isOwn(part) ? part : Uint8Array.from(part);
+      this.#native("nanogpt_upload", this.#at(offset + at), addressOf(source), source.length);
+    }
   }
 
   download(offset: number, target: Uint8Array): void {
     this.#check(offset, target.length);
-    const found = new Uint8Array(target.length);
-    this.#native("nanogpt_download", addressOf(found), this.address + BigInt(offset), found.length);
-    target.set(found);
+    for (let at = 0; at < target.length; at += COPY_BYTES) {
+      const part = target.subarray(at, at + COPY_BYTES);
+      const found = isOwn(part) ? part : new Uint8Array(part.length);
+      this.#native("nanogpt_download", addressOf(found), this.#at(offset + at), found.length);
+      if (found !== part) part.set(found);
+    }
   }
 
   free(): void {
     this.#release?.();
     this.#release = undefined;
+  }
+
+  #at(offset: number): bigint {
+    return this.address + BigInt(offset);
   }
 
   #check(offset: number, length: number): void {
@@ -62,6 +81,11 @@ class GpuMemory implements NativeMemory {
   }
 }
 
+/** Whether the bytes have an address; memory shared with workers is given none. */
+function isOwn(bytes: Uint8Array): bytes is Uint8Array<ArrayBuffer> {
+  return bytes.buffer instanceof ArrayBuffer;
+}
+
 /** Runs kernels on a GPU, or on the emulation of one. */
 export class GpuDevice extends NativeDevice {
   readonly kind: "cuda" | "emulated";
@@ -71,14 +95,35 @@ export class GpuDevice extends NativeDevice {
     this.kind = kind;
   }
 
+  override describe(): DeviceDescription {
+    return { ...super.describe(), simulated: this.kind === "emulated" };
+  }
+
   /** Emulated only: how later launches are scheduled (kernels/abi.h: nanogpt_schedule). */
   schedule(seed: number, processors: number): void {
     this.native("nanogpt_schedule", seed, processors);
   }
 
-  /** Waits for all enqueued work; throws what went wrong in it. */
-  sync(): void {
-    this.native("nanogpt_sync");
+  /** The calls as one graph; undefined where the library has none. Nothing may be uploaded or downloaded meanwhile. */
+  capture(calls: readonly (() => void)[]): Recording | undefined {
+    if (!this.supports("nanogpt_graph_begin")) return undefined;
+    try {
+      for (const call of calls) call();
+    } catch (error) {
+      this.#endGraph().free();
+      throw error;
+    }
+    return this.#endGraph();
+  }
+
+  #endGraph(): Recording {
+    const out = new BigUint64Array(1);
+    this.native("nanogpt_graph_end", addressOf(out));
+    const graph = out[0] ?? 0n;
+    return {
+      launch: () => this.native("nanogpt_graph_launch", graph),
+      free: () => this.native("nanogpt_graph_free", graph),
+    };
   }
 
   protected override memoryAt(bytes: number, address: bigint, release: () => void): NativeMemory {

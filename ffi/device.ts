@@ -24,7 +24,7 @@ export interface DeviceDescription {
   readonly threads: number;
   /** Instruction sets this machine has. */
   readonly available: readonly string[];
-  /** Whether instructions the machine lacks are imitated (a build for tests). */
+  /** Whether the chip or its instructions are imitated (a build for tests, and the emulated GPU). */
   readonly simulated: boolean;
 }
 
@@ -43,6 +43,12 @@ export interface DeviceMemory {
   free(): void;
 }
 
+/** Calls that the device has recorded and makes by one launch. */
+export interface Recording {
+  launch(): void;
+  free(): void;
+}
+
 /** A place where kernels run. */
 export interface Device {
   readonly kind: DeviceKind;
@@ -50,8 +56,8 @@ export interface Device {
   allocate(bytes: number): DeviceMemory;
   /**
    * A kernel call ready to be made: `symbol` of kernels/abi.h over tensors of `memory` (outputs, inputs, workspace)
-   * and its sizes and scalars. Calling it runs the kernel to its end; a refusal is thrown as RunError with the
-   * kernel's own text.
+   * and its sizes and scalars. Calling it runs the kernel to its end, on a GPU it enqueues it; a refusal is thrown as
+   * RunError with the kernel's own text.
    */
   bind(
     symbol: string,
@@ -59,7 +65,11 @@ export interface Device {
     tensors: readonly TensorRef[],
     args: readonly number[],
   ): () => void;
-  /** Measures the machine; takes about a second. */
-  measurePeak(): DevicePeak;
+  /** Waits for what was enqueued; throws what went wrong in it. Nothing to wait for where calls run to their end. */
+  sync(): void;
+  /** Records bound calls instead of making them; undefined, or not there, where the device makes each by itself. */
+  capture?(calls: readonly (() => void)[]): Recording | undefined;
+  /** Measures the machine; takes about a second. Undefined where there is nothing to measure. */
+  measurePeak(): DevicePeak | undefined;
   close(): void;
 }

@@ -19,11 +19,16 @@ export interface NativeLibrary {
   close(): void;
 }
 
-/** Opens the shared object at `path` (a file path or URL). */
-export function openLibrary(path: string | URL): NativeLibrary {
-  checkVersion(path);
+/** Opens the shared object at `path` (a file path or URL); `target` is what make builds it as. */
+export function openLibrary(path: string | URL, target: string): NativeLibrary {
+  const rebuild = `rebuild the kernels with \`make ${target}\``;
+  const version = libraryVersion(path, rebuild);
+  if (version !== NANOGPT_ABI_VERSION) {
+    const found = `The kernel library ${path} has ABI version ${version}`;
+    throw new RunError(`${found}, this program expects ${NANOGPT_ABI_VERSION}; ${rebuild}`);
+  }
   const definitions: Record<string, Deno.ForeignFunction> = SYMBOLS;
-  const library = dlopen(path, definitions);
+  const library = dlopen(path, definitions, rebuild);
   const functions = new Map<string, NativeFunction>();
   for (const [name, symbol] of Object.entries(library.symbols)) {
     functions.set(name, (...args) => Number(symbol(...args)));
@@ -32,7 +37,7 @@ export function openLibrary(path: string | URL): NativeLibrary {
     path: String(path),
     functionOf(symbol) {
       const found = functions.get(symbol);
-      if (!found) throw new RunError(`${path} has no function ${symbol}; ${REBUILD}`);
+      if (!found) throw new RunError(`${path} has no function ${symbol}; ${rebuild}`);
       return found;
     },
     close: () => library.close(),
@@ -51,25 +56,22 @@ export function textIn(buffer: Uint8Array): string {
   return new TextDecoder().decode(buffer.subarray(0, end < 0 ? buffer.length : end));
 }
 
-const REBUILD = "rebuild the kernels with `make kernels`";
-
-function checkVersion(path: string | URL): void {
-  const probe = dlopen(path, { nanogpt_abi_version: SYMBOLS.nanogpt_abi_version });
+/** The ABI version that the library at `path` was built with; what goes wrong ends with the words `fix`. */
+export function libraryVersion(path: string | URL, fix: string): number {
+  const probe = dlopen(path, { nanogpt_abi_version: SYMBOLS.nanogpt_abi_version }, fix);
   const version = probe.symbols.nanogpt_abi_version();
   probe.close();
-  if (version === NANOGPT_ABI_VERSION) return;
-  throw new RunError(
-    `The kernel library ${path} has ABI version ${version}, this program expects ${NANOGPT_ABI_VERSION}; ${REBUILD}`,
-  );
+  return version;
 }
 
 function dlopen<S extends Deno.ForeignLibraryInterface>(
   path: string | URL,
   symbols: S,
+  fix: string,
 ): Deno.DynamicLibrary<S> {
   try {
     return Deno.dlopen(path, symbols);
   } catch (error) {
-    throw new RunError(`Could not open the kernel library ${path}: ${messageOf(error)}; ${REBUILD}`);
+    throw new RunError(`Could not open the kernel library ${path}: ${messageOf(error)}; ${fix}`);
   }
 }

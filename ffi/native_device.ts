@@ -6,10 +6,16 @@
 import { InternalError, RunError, UserError } from "../lib/base/errors.ts";
 import type { Device, DeviceDescription, DeviceKind, DeviceMemory, DevicePeak, TensorRef } from "./device.ts";
 import { addressOf, type NativeArg, type NativeLibrary, openLibrary, textIn } from "./native.ts";
-import { NANOGPT_INTERNAL, SYMBOLS } from "./symbols.ts";
+import { NANOGPT_INTERNAL, NANOGPT_UNSUPPORTED, SYMBOLS } from "./symbols.ts";
+
+/** The make target that builds the library of each native device. */
+const MADE_BY = { cpu: "kernels", cuda: "cuda", emulated: "emulated" } as const;
 
 /** Room for an error's text: a deadlock of emulated kernels names every waiting thread. */
 const ERROR_BYTES = 16384;
+
+/** This machine has no such device: no driver, no GPU, or none that the library's kernels run on. */
+export class NoDevice extends UserError {}
 
 /** What a context is made with; the instruction set by its code in kernels/abi.h. */
 export interface ContextSettings {
@@ -18,6 +24,19 @@ export interface ContextSettings {
   readonly pin: boolean;
   /** Which GPU; 0 on a cpu. */
   readonly ordinal: number;
+}
+
+/** What NANOGPT_ISA names among the instruction sets of a device; "auto" where it is not set. */
+export function parseIsaOf<T extends string>(
+  text: string | undefined,
+  names: readonly T[],
+  device: DeviceKind,
+): T | "auto" {
+  const found = names.find((name) => name === text);
+  if (found !== undefined || text === undefined) return found ?? "auto";
+  throw new UserError(
+    `NANOGPT_ISA is "${text}", expected one of ${names.join(", ")} on the ${device} device`,
+  );
 }
 
 /** Memory of a context, at an address that its kernels know. */
@@ -36,15 +55,20 @@ export abstract class NativeDevice implements Device {
   readonly #addresses = new WeakMap<DeviceMemory, bigint>();
   #closed = false;
 
-  constructor(library: string | URL, what: string, { threads, isa, pin, ordinal }: ContextSettings) {
-    this.#library = openLibrary(library);
+  constructor(
+    library: string | URL,
+    what: keyof typeof MADE_BY,
+    { threads, isa, pin, ordinal }: ContextSettings,
+  ) {
+    this.#library = openLibrary(library, MADE_BY[what]);
     const context = new BigUint64Array(1);
     const text = new Uint8Array(256);
     const create = this.#library.functionOf("nanogpt_context_create");
     const status = create(addressOf(context), addressOf(text), threads, isa, pin ? 1 : 0, ordinal);
     if (status !== 0) {
       this.#library.close();
-      throw new UserError(`Could not start the ${what} device: ${textIn(text)}`);
+      const message = `Could not start the ${what} device: ${textIn(text)}`;
+      throw status === NANOGPT_UNSUPPORTED ? new NoDevice(message) : new UserError(message);
     }
     this.#context = context[0] ?? 0n;
   }
@@ -55,6 +79,14 @@ export abstract class NativeDevice implements Device {
   /** Calls a function of the ABI in this context; throws when it refuses. */
   protected readonly native: NativeCall = (symbol, ...args) =>
     this.#check(symbol, this.#call(symbol, ...args));
+
+  /** The same, but whether the library can do it at all: false where it cannot. */
+  protected supports(symbol: string, ...args: NativeArg[]): boolean {
+    const status = this.#call(symbol, ...args);
+    if (status === NANOGPT_UNSUPPORTED) return false;
+    this.#check(symbol, status);
+    return true;
+  }
 
   describe(): DeviceDescription {
     const text = new Uint8Array(4096);
@@ -90,9 +122,14 @@ export abstract class NativeDevice implements Device {
     };
   }
 
-  measurePeak(): DevicePeak {
+  /** Waits for all enqueued work; throws what went wrong in it. */
+  sync(): void {
+    this.native("nanogpt_sync");
+  }
+
+  measurePeak(): DevicePeak | undefined {
     const out = new Float64Array(3);
-    this.#check("nanogpt_measure_peak", this.#call("nanogpt_measure_peak", addressOf(out)));
+    if (!this.supports("nanogpt_measure_peak", addressOf(out))) return undefined;
     const [f32FlopsPerSecond = NaN, bf16FlopsPerSecond = NaN, bytesPerSecond = NaN] = out;
     return { f32FlopsPerSecond, bf16FlopsPerSecond, bytesPerSecond };
   }

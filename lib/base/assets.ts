@@ -7,6 +7,8 @@ export interface KernelLibraries {
   readonly cpu: string;
   readonly cuda: string;
   readonly emulated: string;
+  /** The emulation that watches every memory access: for developers of kernels. */
+  readonly emulatedChecked: string;
 }
 
 /** Paths of the shipped files. They may be missing (nothing built yet): whoever opens one says so. */
@@ -24,10 +26,15 @@ export interface Assets {
 
 /** The environment variables that nanogpt reads, undefined where not set. */
 export interface Environment {
-  /** NANOGPT_ISA: forces one instruction set of the cpu device. */
+  /** NANOGPT_ISA: forces one instruction set of the cpu device, or the kernels for one chip of a GPU. */
   readonly isa: string | undefined;
+  /** NANOGPT_EMULATION: how the emulated device runs kernels (lib/run/emulation.ts). */
+  readonly emulation: string | undefined;
   /** HF_ENDPOINT: address of the Hugging Face hub, or of a mirror that answers as it does. */
   readonly hfEndpoint: string | undefined;
   /** HF_TOKEN: opens what the hub does not give to everybody. Secret: it goes to the endpoint and nowhere else. */
   readonly hfToken: string | undefined;
 }
+
+/** Of them, those that the opening of a device depends on. */
+export type DeviceEnvironment = Pick<Environment, "isa" | "emulation">;

@@ -4,6 +4,16 @@
 
 import { basename, dirname, join } from "@std/path";
 
+/** Whether there is anything at `path` that can be looked at. */
+export function isThere(path: string | URL): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Writes all of `bytes`; one call of the system may take only a part. */
 export function writeAll(file: Deno.FsFile, bytes: Uint8Array): void {
   for (let done = 0; done < bytes.length;) done += file.writeSync(bytes.subarray(done));

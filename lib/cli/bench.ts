@@ -1,8 +1,8 @@
 // nanogpt bench: prints the machine, its measured peak and each workload's figures as they come, or one JSON object a
 // workload (context: one a length). Measures nothing itself: the timing is lib/run/bench.ts. Refuses workloads that it
-// does not know. May import lib/base, lib/run, the names of instruction sets from ffi/, options and output.
+// does not know. May import lib/base, lib/run, types of ffi/, options and output.
 
-import { parseIsa } from "../../ffi/cpu.ts";
+import type { DevicePeak } from "../../ffi/device.ts";
 import { UserError } from "../base/errors.ts";
 import { didYouMean } from "../base/nearest.ts";
 import { formatBytes, formatCount, formatQuantity, formatTable } from "../base/units.ts";
@@ -17,7 +17,7 @@ import {
 import type { StepGroup } from "../run/step_times.ts";
 import type { Timing } from "../run/timing.ts";
 import type { Context } from "./context.ts";
-import { chosenPrecision } from "./device_options.ts";
+import { chosenDevice } from "./device_options.ts";
 import type { BenchOptions } from "./options.ts";
 import { err, out } from "./output.ts";
 
@@ -27,15 +27,20 @@ const BUDGET = { ms: 12_000, mostRuns: 9 };
 /** Runs the workloads; returns the exit code. */
 export async function bench(options: BenchOptions, context: Context): Promise<number> {
   const { json, byStep, peer } = options;
+  const { kind = "cpu", precision = "bf16" } = chosenDevice(options);
+  if (kind === "reference") {
+    throw new UserError("The reference device is for checking, not for speed; leave out --device");
+  }
   const workloads = chosenWorkloads(options.workload);
   if (peer !== undefined && !workloads.includes("train-124m")) {
     throw new UserError(`The peer knows the workload train-124m only, not ${options.workload}`);
   }
   await runBench({
     workloads,
-    precision: chosenPrecision(options.precision) ?? "bf16",
+    kind,
+    precision,
     threads: options.threads ?? 0,
-    isa: parseIsa(context.environment.isa),
+    environment: context.environment,
     libraries: context.assets.libraries,
     corpus: context.assets.corpus,
     startWorker: context.startWorker,
@@ -65,11 +70,18 @@ function formatMachine({ description, peak }: BenchMachine): string {
     `isa          ${isa}${simulated ? ", simulated" : ""} (available: ${
       available.join(", ")
     }), ${threads} threads`,
-    `peak         ${formatQuantity(peak.bf16FlopsPerSecond, "FLOP/s")} bf16, ${
-      formatQuantity(peak.f32FlopsPerSecond, "FLOP/s")
-    } fp32 in registers; ${formatQuantity(peak.bytesPerSecond, "B/s")} of memory; measured just now`,
+    `peak         ${formatPeak(peak)}`,
     "",
   ].join("\n");
+}
+
+/** The measured limits of a machine. */
+export function formatPeak(peak: DevicePeak | undefined): string {
+  if (!peak) return "this device measures none";
+  const flops = (value: number) => formatQuantity(value, "FLOP/s");
+  return `${flops(peak.bf16FlopsPerSecond)} bf16, ${flops(peak.f32FlopsPerSecond)} fp32 in registers; ${
+    formatQuantity(peak.bytesPerSecond, "B/s")
+  } of memory; measured just now`;
 }
 
 /** A workload in a few lines, the step table below them where there is one. */

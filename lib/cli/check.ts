@@ -2,7 +2,6 @@
 // device; prints a table of the worst errors and PASS or FAIL, with --json one object a file. The checks themselves are
 // lib/run's. Imports lib/run, options and output.
 
-import { parseIsa } from "../../ffi/cpu.ts";
 import type { Device, DeviceDescription } from "../../ffi/device.ts";
 import { UserError } from "../base/errors.ts";
 import { formatTable } from "../base/units.ts";
@@ -10,7 +9,7 @@ import { OP_NAMES } from "../graph/op.ts";
 import { checkGolden, type GoldenReport } from "../run/check_golden.ts";
 import { checkOp, type OpResult } from "../run/check_ops.ts";
 import { checkCurve, curveLines } from "../run/curve.ts";
-import { openDevice, type Precision, resolveDeviceKind } from "../run/devices.ts";
+import { openDevice, type Precision } from "../run/devices.ts";
 import { readGolden } from "../run/golden_file.ts";
 import type { Context } from "./context.ts";
 import { chosenDevice, PRECISIONS } from "./device_options.ts";
@@ -24,7 +23,7 @@ const MOST_PROBLEMS = 3;
 export function check(options: CheckOptions, context: Context): number {
   if (options.curve) return checkRun(options.curve, options);
   const { kind = "auto", precision } = chosenDevice(options);
-  if (resolveDeviceKind(kind) === "reference" && options.golden.length === 0) {
+  if (kind === "reference" && options.golden.length === 0) {
     throw new UserError(
       "The reference device is what ops are checked against; give --golden, or another --device",
     );
@@ -36,7 +35,7 @@ export function check(options: CheckOptions, context: Context): number {
     threads: 0,
     pin: false,
     libraries: context.assets.libraries,
-    isa: parseIsa(context.environment.isa),
+    environment: context.environment,
   });
   try {
     if (goldens.length === 0) return checkTable(device, precision ? [precision] : PRECISIONS, options.json);

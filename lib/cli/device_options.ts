@@ -36,7 +36,7 @@ export function requireOwnPrecision(
 }
 
 /** The precision that --precision names. */
-export function chosenPrecision(text: string | undefined): Precision | undefined {
+function chosenPrecision(text: string | undefined): Precision | undefined {
   const found = PRECISIONS.find((name) => name === text);
   if (found || text === undefined) return found;
   throw new UserError(`--precision is "${text}", expected ${PRECISIONS.join(" or ")}`);

@@ -9,6 +9,7 @@ import { CpuDevice, parseIsa } from "../../ffi/cpu.ts";
 import { NANOGPT_ABI_VERSION } from "../../ffi/symbols.ts";
 import type { Assets } from "../base/assets.ts";
 import { messageOf } from "../base/errors.ts";
+import { isThere } from "../base/files.ts";
 import { formatBytes, formatQuantity } from "../base/units.ts";
 import { VERSION } from "../base/version.ts";
 import { resolveConfig } from "../config/load.ts";
@@ -59,7 +60,7 @@ function gather(context: Context): Info {
   const kernels = kernelFacts(assets.libraries.cpu, environment.isa);
   const corpus = Object.values(builtinPaths(assets.corpus)).every(isThere) ? assets.corpus : null;
   const runs = diskFacts(RUNS);
-  const sampleBytes = planTraining(resolveConfig({ sets: [] }).config).plannedBytes;
+  const sampleBytes = planTraining(resolveConfig({ sets: [] }).config, { kind: "cpu" }).plannedBytes;
   const checks = diagnose({
     system,
     kernels,
@@ -112,15 +113,6 @@ function checkoutCommit({ libraries }: Assets): string | null {
     return success ? new TextDecoder().decode(stdout).trim() : null;
   } catch {
     return null;
-  }
-}
-
-function isThere(path: string): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch {
-    return false;
   }
 }
 

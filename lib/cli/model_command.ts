@@ -3,7 +3,6 @@
 // lib/run, ffi/, context, output and @std/path.
 
 import { dirname, join } from "@std/path";
-import { parseIsa } from "../../ffi/cpu.ts";
 import type { Device } from "../../ffi/device.ts";
 import { messageOf, UserError } from "../base/errors.ts";
 import { parseConfig } from "../config/load.ts";
@@ -42,7 +41,7 @@ export function openModel(path: string, context: Context, chosen = NOTHING_CHOSE
       threads: config?.device.threads ?? 0,
       pin: config?.device.pin ?? false,
       libraries: context.assets.libraries,
-      isa: parseIsa(context.environment.isa),
+      environment: context.environment,
     });
     const close = () => {
       device.close();

@@ -58,19 +58,20 @@ export interface SampleOptions {
 
 /** nanogpt plan [config.json] */
 export interface PlanOptions extends ConfigOptions {
+  /** --device, --precision. */
+  readonly flags: ConfigFlags;
   readonly text: boolean;
   readonly json: boolean;
 }
 
 /** nanogpt bench [WORKLOAD] */
-export interface BenchOptions {
+export interface BenchOptions extends DeviceOptions {
   readonly workload: string | undefined;
   readonly json: boolean;
   readonly byStep: boolean;
   /** A Python with torch. */
   readonly peer: string | undefined;
   readonly threads: number | undefined;
-  readonly precision: string | undefined;
 }
 
 /** nanogpt check: golden files, or (`curve`) a run against a stored loss curve, or with neither every op. */

@@ -107,12 +107,14 @@ function addTraining(program: Program, choose: (action: Action) => void): void {
       choose(async (context) => (await import("./train.ts")).train(request, context));
     });
   configCommand(program, "plan", "memory, FLOPs and bytes of a configuration, before any device is touched")
+    .option("--device <name>", "auto, cpu, cuda, emulated or reference")
+    .option("--precision <name>", "fp32 or bf16")
     .option("--text", "print the plan itself too")
     .option("--json", "one object")
     .action((file, options) => {
-      const { text = false, json = false } = options;
-      const request = { ...configOptions(file, options), text, json };
-      choose(async () => (await import("./plan.ts")).plan(request));
+      const { device, precision, text = false, json = false } = options;
+      const request = { ...configOptions(file, options), flags: { device, precision }, text, json };
+      choose(async (context) => (await import("./plan.ts")).plan(request, context));
     });
 }
 
@@ -164,9 +166,10 @@ function addProof(program: Program, choose: (action: Action) => void): void {
     .option("--by-step", "time of each step of the plan")
     .option("--peer <python>", "time PyTorch on train-124m too, with a Python that has it")
     .option("--threads <n>", "threads of the device; 0: one for each core", wholeFrom(0))
+    .option("--device <name>", "cpu, cuda or emulated; without, cpu")
     .option("--precision <name>", "fp32 or bf16")
-    .action((workload, { json = false, byStep = false, peer, threads, precision }) => {
-      const request = { workload, json, byStep, peer, threads, precision };
+    .action((workload, { json = false, byStep = false, peer, threads, device, precision }) => {
+      const request = { workload, json, byStep, peer, threads, device, precision };
       choose(async (context) => (await import("./bench.ts")).bench(request, context));
     });
   program.command("check")

@@ -37,12 +37,12 @@ export interface TrainingMeans {
 export async function runTraining(training: Training, means: TrainingMeans): Promise<TrainingEnd> {
   const { resolved, folder, isNew, resume } = training;
   const { context, stop, view } = means;
-  const { assets, environment: { isa } } = context;
+  const { assets, environment: { isa, emulation } } = context;
   const request: TrainRequest = {
     kind: "train",
     resolved,
     assets,
-    environment: { isa },
+    environment: { isa, emulation },
     folder,
     resume,
     stop,

@@ -49,6 +49,13 @@ export const OP_NAMES = [
 
 export type OpName = typeof OP_NAMES[number];
 
+/**
+ * Forms of a kernel with matrix products on a GPU, slowest first; a form's place here is its code in kernels/abi.h
+ * (NANOGPT_FORM). simple: any shape and type; mma: bf16 on mma.sync; wgmma: bf16 on Hopper's wgmma and TMA.
+ */
+export const FORMS = ["simple", "mma", "wgmma"] as const;
+export type FormName = typeof FORMS[number];
+
 /** The types a row computes with: of a node, or of one about to be made. */
 export interface Signature {
   readonly inputs: readonly TensorType[];
@@ -100,6 +107,8 @@ export interface OpDef {
    * given to the kernel as a bf16 working copy, made once a step.
    */
   readonly operands?: readonly number[];
+  /** GPUs have the kernel in several forms; the attribute `form`, a FormName, says which (lib/plan/forms.ts chooses). */
+  readonly forms?: true;
   /** Outputs that are added to instead of overwritten when the attribute `accumulate` is 1. */
   readonly accumulates?: readonly number[];
   /** Bytes of scratch the kernel needs, placed in the arena for the time of the call. */

@@ -4,7 +4,7 @@
 
 import { InternalError } from "../base/errors.ts";
 import { at, formatType, type Graph, type Node, type Value } from "../graph/node.ts";
-import type { OpDef, OpName } from "../graph/op.ts";
+import type { FormName, OpDef, OpName, Signature } from "../graph/op.ts";
 import { OPS } from "../graph/ops.ts";
 import { dropDead, expandOps } from "../graph/rewrite.ts";
 import { insertWorkingCopies } from "./copies.ts";
@@ -28,6 +28,8 @@ export interface PlanOptions {
   readonly lacks: (op: OpName) => boolean;
   /** Whether cheap forward values are made again in the backward pass. */
   readonly recompute: boolean;
+  /** The form of the kernel of an op that has several; not there where the device has one of each. */
+  readonly form?: (op: OpName, s: Signature) => FormName;
 }
 
 /** The graphs of a run. `accumulate` has gradients among its outputs, as `grad.NAME`. */
@@ -215,7 +217,13 @@ class PlanBuilder {
     places: ReadonlyMap<Value, Lasting>,
     targets: ReadonlyMap<Value, Target>,
   ): void {
-    const layout = new ProgramLayout(nodes, places, targets, (value) => this.#lastingPlace(value));
+    const layout = new ProgramLayout(
+      nodes,
+      places,
+      targets,
+      (value) => this.#lastingPlace(value),
+      this.#options.form,
+    );
     this.#laid.push({ name, steps: layout.steps });
     this.#transientBytes = Math.max(this.#transientBytes, placeBlocks(layout.blocks));
   }
@@ -228,14 +236,17 @@ class ProgramLayout {
   readonly #places = new Map<Value, Lasting | Short>();
   readonly #lastUse = new Map<Value, number>();
   readonly #outside: (value: Value) => Lasting;
+  readonly #form: PlanOptions["form"];
 
   constructor(
     nodes: readonly Node[],
     places: ReadonlyMap<Value, Lasting>,
     targets: ReadonlyMap<Value, Target>,
     outside: (value: Value) => Lasting,
+    form: PlanOptions["form"],
   ) {
     this.#outside = outside;
+    this.#form = form;
     for (const [value, place] of places) this.#places.set(value, place);
     const uses = new Map<Value, number>();
     nodes.forEach((node, i) => {
@@ -315,6 +326,8 @@ class ProgramLayout {
 
   #pushStep(node: Node, index: number): void {
     const def = OPS[node.op];
+    const form = def.forms && this.#form?.(node.op, node);
+    const signature = form ? { ...node, attrs: { ...node.attrs, form } } : node;
     const aliased = new Set(Object.values(def.inPlace ?? {}));
     const tensors = [
       ...node.outputs.map((output) => this.#place(output)),
@@ -329,10 +342,11 @@ class ProgramLayout {
     this.steps.push({
       kind: "kernel",
       op: node.op,
+      ...(form && { form }),
       phase: node.phase,
       symbol: def.symbol,
       tensors,
-      args: def.args(node),
+      args: def.args(signature),
       flops: def.flops(node),
       bytes,
     });

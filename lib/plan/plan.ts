@@ -6,7 +6,7 @@ import { bytesOf } from "../base/dtype.ts";
 import { InternalError } from "../base/errors.ts";
 import { elementCount } from "../base/shape.ts";
 import { type Graph, type Phase, type TensorType, type Value } from "../graph/node.ts";
-import type { OpName } from "../graph/op.ts";
+import type { FormName, OpName } from "../graph/op.ts";
 
 /** What a lasting tensor is for. */
 export type Kind = "parameter" | "gradient" | "optimiser" | "copy" | "constant" | "input" | "output";
@@ -26,6 +26,8 @@ export interface Lasting extends Place {
 export interface KernelStep {
   readonly kind: "kernel";
   readonly op: OpName;
+  /** Which form of the kernel, where the device has several; it is among the arguments too. */
+  readonly form?: FormName;
   readonly phase: Phase;
   readonly symbol: string;
   readonly tensors: readonly Place[];

@@ -25,13 +25,18 @@ function formatProgram(program: Program): string[] {
   ];
 }
 
-/** `forward rmsNorm y bf16[64x32]@4096 = x bf16[64x32]@0; args 64 32 1 0.0078125`. */
+/** `forward rmsNorm y bf16[64x32]@4096 = x bf16[64x32]@0; args 64 32 1 0.0078125`; a form follows the op: `matmul mma c`. */
 function formatStep(step: Step): string {
   const { outputs, inputs } = sides(step);
   const args = step.args.length > 0 ? `; args ${step.args.join(" ")}` : "";
-  return `${step.phase} ${step.op} ${outputs.map(formatPlace).join(", ")} = ${
+  return `${step.phase} ${nameOf(step)} ${outputs.map(formatPlace).join(", ")} = ${
     inputs.map(formatPlace).join(", ")
   }${args}`;
+}
+
+/** The op of a step and, where it has several, the kernel's form. */
+export function nameOf({ op, form }: Step): string {
+  return form === undefined ? op : `${op} ${form}`;
 }
 
 /** A step's tensors by side; the inputs include scratch, and lack those that an output overwrites in place. */

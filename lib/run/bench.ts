@@ -1,10 +1,9 @@
-// The bench: each workload timed on the cpu device beside the machine's own measured peak, and on request beside a
+// The bench: each workload timed on a device beside its own measured peak, and on request beside a
 // peer's program. Decides which work a workload name means; the timing is in bench_train, bench_context,
 // bench_data and peer. Prints nothing. Imports lib/run, lib/config's presets and what lies below.
 
-import type { KernelLibraries } from "../base/assets.ts";
-import type { IsaName } from "../../ffi/cpu.ts";
-import type { Device, DeviceDescription, DevicePeak } from "../../ffi/device.ts";
+import type { DeviceEnvironment, KernelLibraries } from "../base/assets.ts";
+import type { Device, DeviceDescription, DeviceKind, DevicePeak } from "../../ffi/device.ts";
 import { PRESETS } from "../config/presets.ts";
 import { benchContext, CONTEXT_LENGTHS } from "./bench_context.ts";
 import {
@@ -15,7 +14,7 @@ import {
   type TextRate,
 } from "./bench_data.ts";
 import { benchTraining, type Part, type TrainingFigures, type TrainingWork } from "./bench_train.ts";
-import { openDevice, type Precision } from "./devices.ts";
+import { type DeviceRequest, openDevice, type Precision } from "./devices.ts";
 import { Peer, type PeerDescription, type PeerRequest } from "./peer.ts";
 import { peakFlops, type StepGroup } from "./step_times.ts";
 import { type Budget, peakResidentBytes, resetPeakResident, type Timing, timingOf } from "./timing.ts";
@@ -27,10 +26,11 @@ export type Workload = typeof WORKLOADS[number];
 /** What to time, on what. */
 export interface BenchRequest {
   readonly workloads: readonly Workload[];
+  readonly kind: DeviceRequest["kind"];
   readonly precision: Precision;
   /** Threads of the device; 0: all cores. */
   readonly threads: number;
-  readonly isa: IsaName;
+  readonly environment: DeviceEnvironment;
   readonly libraries: KernelLibraries;
   /** Folder with the built-in corpus. */
   readonly corpus: string;
@@ -59,7 +59,7 @@ export interface BenchResult {
   readonly tokensPerSecond: number | null;
   /** Null where nothing is computed. */
   readonly gflops: number | null;
-  /** `gflops` over the measured peak of the precision. */
+  /** `gflops` over the measured peak of the precision; null also where the device measures none. */
   readonly peakShare: number | null;
   /** Median time of an optimiser step of the same model. */
   readonly updateMs: number | null;
@@ -84,7 +84,7 @@ export interface BenchResult {
 /** The machine, told before the first workload. */
 export interface BenchMachine {
   readonly description: DeviceDescription;
-  readonly peak: DevicePeak;
+  readonly peak: DevicePeak | undefined;
 }
 
 /** Runs the workloads one after the other; `say` hears of each when it is done. */
@@ -93,11 +93,11 @@ export async function runBench(
   say: { machine(machine: BenchMachine): void; result(result: BenchResult): void },
 ): Promise<void> {
   const device = openDevice({
-    kind: "cpu",
+    kind: request.kind,
     threads: request.threads,
     pin: false,
     libraries: request.libraries,
-    isa: request.isa,
+    environment: request.environment,
   });
   try {
     const machine = { description: device.describe(), peak: device.measurePeak() };
@@ -145,12 +145,15 @@ type TrainingWorkload = "train-124m" | "sample" | "muon-124m";
 /** 64 MB of tokens: 64 of the record's steps. */
 const RECORD_STEPS: LoaderWork = { sequenceLength: 65536, batchSequences: 8, steps: 64 };
 
-/** The work that a name stands for. */
-export function trainingWork(workload: TrainingWorkload): TrainingWork {
+/** The record's tokens a GPU, as sequences of 1,024: 65,536. */
+const GPU_SEQUENCES = 64;
+
+/** The work that a name stands for on a kind of device. */
+export function trainingWork(workload: TrainingWorkload, kind: DeviceKind): TrainingWork {
   const record = PRESETS["speedrun-2024-11-19"].values, sample = PRESETS.sample.values;
   switch (workload) {
     case "train-124m":
-      return workOf(record, 1024, 4, "accumulate");
+      return workOf(record, 1024, kind === "cuda" ? GPU_SEQUENCES : 4, "accumulate");
     case "muon-124m":
       // The batch does not matter to the optimiser: a small one needs less memory.
       return workOf(record, 64, 1, "update");
@@ -175,10 +178,10 @@ async function trainingResult(
   workload: TrainingWorkload,
   request: BenchRequest,
   device: Device,
-  peak: DevicePeak,
+  peak: DevicePeak | undefined,
 ): Promise<Figures> {
   const { precision, budget, byStep } = request;
-  const work = trainingWork(workload);
+  const work = trainingWork(workload, device.kind);
   const options = { device, peak, precision, budget, byStep };
   if (!request.peer || workload !== "train-124m") {
     return trainingFigures(await benchTraining(work, options), peak, precision);
@@ -206,7 +209,7 @@ async function contextResult(
   sequenceLength: number,
   { corpus, precision, budget, byStep }: BenchRequest,
   device: Device,
-  peak: DevicePeak,
+  peak: DevicePeak | undefined,
 ): Promise<Figures> {
   const found = await benchContext(corpus, sequenceLength, { device, peak, precision, budget, byStep });
   const { attentionMs } = found;
@@ -214,13 +217,17 @@ async function contextResult(
 }
 
 /** A training workload's fields. */
-export function trainingFigures(found: TrainingFigures, peak: DevicePeak, precision: Precision): Figures {
+export function trainingFigures(
+  found: TrainingFigures,
+  peak: DevicePeak | undefined,
+  precision: Precision,
+): Figures {
   const { timing, tokens, flops, updateMs, peakBytes, plannedBytes, steps } = found;
   const flopsPerSecond = flops / timing.medianMs * 1000;
   return {
     tokensPerSecond: tokens === undefined ? null : tokens / timing.medianMs * 1000,
     gflops: flopsPerSecond / 1e9,
-    peakShare: flopsPerSecond / peakFlops(peak, precision),
+    peakShare: peak ? flopsPerSecond / peakFlops(peak, precision) : null,
     updateMs,
     peakBytes: peakBytes ?? null,
     plannedBytes,

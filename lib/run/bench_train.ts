@@ -14,9 +14,8 @@ import { UPDATE_INPUTS } from "../optim/update.ts";
 import { ACCUMULATE_FIRST, REFRESH } from "../plan/build.ts";
 import type { Plan } from "../plan/plan.ts";
 import { costOf, requireMemory } from "../plan/report.ts";
-import type { Precision } from "./devices.ts";
+import { type Precision, targetOf, usableBytes } from "./devices.ts";
 import { Executor } from "./executor.ts";
-import { availableBytes } from "./machine.ts";
 import { planRun } from "./programs.ts";
 import { type StepGroup, StepTimes } from "./step_times.ts";
 import {
@@ -46,7 +45,8 @@ export interface TrainingWork {
 /** How to time it. */
 export interface TrainingBenchOptions {
   readonly device: Device;
-  readonly peak: DevicePeak;
+  /** Undefined where the device has none to measure: then there are no floors. */
+  readonly peak: DevicePeak | undefined;
   readonly precision: Precision;
   readonly budget: Budget;
   readonly byStep: boolean;
@@ -81,7 +81,7 @@ export async function benchTraining(
 ): Promise<TrainingFigures> {
   const { device, precision, budget, between } = options;
   const plan = planOf(work, device, precision);
-  requireMemory(plan, availableBytes());
+  requireMemory(plan, usableBytes(device.kind));
   resetPeakResident();
   const executor = new Executor(plan, device);
   try {
@@ -114,8 +114,8 @@ export async function benchTraining(
 
 function planOf(work: TrainingWork, device: Device, precision: Precision): Plan {
   return planRun({
+    ...targetOf(device),
     model: work.model,
-    kind: device.kind,
     precision,
     sequenceLength: work.sequenceLength,
     deviceBatchSequences: work.sequences,
@@ -125,7 +125,8 @@ function planOf(work: TrainingWork, device: Device, precision: Precision): Plan 
 
 function timePrograms(executor: Executor, names: readonly string[], after?: StepTimes["add"]): number {
   const started = performance.now();
-  for (const name of names) executor.run(name, after ? { after } : {});
+  for (const name of names) executor.run(name, after && { after });
+  executor.device.sync();
   return performance.now() - started;
 }
 

@@ -15,7 +15,7 @@ import { UPDATE_INPUTS } from "../optim/update.ts";
 import { ACCUMULATE_FIRST, ACCUMULATE_NEXT, buildPlan } from "../plan/build.ts";
 import { lastingOf } from "../plan/plan.ts";
 import { stepCost } from "../plan/report.ts";
-import { activationType, planOptionsFor, type Precision } from "./devices.ts";
+import { activationType, planOptionsFor, type Precision, targetOf } from "./devices.ts";
 import { Executor } from "./executor.ts";
 import type { Golden, InitialGolden, ModelGolden, NewtonSchulzGolden, Tensor } from "./golden_file.ts";
 import { MARKS, type Marks, NORM_EPS_BOUND } from "./marks.ts";
@@ -251,8 +251,8 @@ class ModelCheck {
 function checkModel(golden: ModelGolden, device: Device, options: GoldenOptions, marks: Marks): GoldenReport {
   const { model, optim, sequenceLength, microbatches, runSteps } = golden;
   const plan = planRun({
+    ...targetOf(device),
     model,
-    kind: device.kind,
     precision: options.precision,
     sequenceLength,
     deviceBatchSequences: 1,
@@ -306,7 +306,7 @@ function checkNewtonSchulz(
     const x = b.input("x", input.shape, act === "f64" ? "f64" : "f32");
     const y = b.one("newtonSchulz", [x], { steps: golden.steps, dtype: act });
     const graph = b.build("orthogonalise", { y });
-    const executor = new Executor(buildPlan({ forward: [graph] }, planOptionsFor(device.kind)), device);
+    const executor = new Executor(buildPlan({ forward: [graph] }, planOptionsFor(targetOf(device))), device);
     executor.write("x", input.values);
     executor.run(graph.name);
     group.add(`case ${i}`, { shape: input.shape, values: executor.read("y") }, output, { mark: group.mark });

@@ -8,10 +8,11 @@ import { bf16ToFloat, bytesOf, floatToBf16 } from "../base/dtype.ts";
 import { elementCount } from "../base/shape.ts";
 import type { Device, TensorRef } from "../../ffi/device.ts";
 import { at, type TensorType } from "../graph/node.ts";
-import type { OpName } from "../graph/op.ts";
+import { type FormName, FORMS, type OpName } from "../graph/op.ts";
 import { OPS } from "../graph/ops.ts";
 import { type Case, caseName, casesOf, drawInput, drawNormal, streamOf } from "../graph/samples.ts";
-import { activationType, type Precision } from "./devices.ts";
+import { type Chip, chipOf, formAllowed } from "../plan/forms.ts";
+import { activationType, type PlanTarget, type Precision } from "./devices.ts";
 import { decodeValues, encodeValues } from "./executor.ts";
 import { interpretOp } from "./interpret.ts";
 import { toleranceOf, type Weighed } from "./op_tolerances.ts";
@@ -21,6 +22,12 @@ export type Variant =
   | { readonly kind: "plain" }
   | { readonly kind: "accumulate" }
   | { readonly kind: "reuse"; readonly input: number };
+
+/** Which kernels of a device are meant: of an op with forms one of them, on a GPU's chip. */
+export interface KernelChoice {
+  readonly form: FormName;
+  readonly chip: Chip;
+}
 
 /** What a call left. */
 export interface Outcome {
@@ -34,6 +41,8 @@ export interface Outcome {
 export interface OpResult {
   readonly op: OpName;
   readonly precision: Precision;
+  /** On a GPU, of an op that has several kernels. */
+  readonly form?: FormName;
   readonly calls: number;
   /** Largest difference over what is allowed; at most 1 when all values pass. */
   readonly worst: number;
@@ -141,8 +150,8 @@ class Bench {
   }
 }
 
-/** Calls the op on the device, `calls` being its tensors in the ABI's order. */
-export function runCase(device: Device, w: Weighed, variant: Variant): Outcome {
+/** Calls the op on the device, in the form given, else in the simple one. */
+export function runCase(device: Device, w: Weighed, variant: Variant, form?: FormName): Outcome {
   const { case: c } = w;
   const def = OPS[c.op];
   const bench = new Bench();
@@ -159,7 +168,11 @@ export function runCase(device: Device, w: Weighed, variant: Variant): Outcome {
     if (variant.kind === "reuse" && variant.input === i) return [at(outputs, 0)];
     return [bench.add(`input ${def.inputs[i]}`, type, false, at(w.inputs, i))];
   });
-  const attrs = variant.kind === "accumulate" ? { ...c.attrs, accumulate: 1 } : c.attrs;
+  const added = {
+    ...(form && def.forms && { form }),
+    ...(variant.kind === "accumulate" && { accumulate: 1 }),
+  };
+  const attrs = { ...c.attrs, ...added };
   const signature = { inputs: c.inputs, outputs: c.outputs, attrs };
   const words = def.workspace ? Math.ceil(def.workspace(signature) / 4) : 0;
   const workspace = def.workspace
@@ -233,19 +246,34 @@ export function variantName(c: Case, variant: Variant): string {
   return variant.kind === "reuse" ? `in place of ${OPS[c.op].inputs[variant.input]}` : variant.kind;
 }
 
-/** Checks one op over all its cases and variants. */
-export function checkOp(device: Device, op: OpName, precision: Precision): OpResult {
+/** The kernels of an op that a device has for some sample case: one, but on a GPU each form of an op that has several. */
+export function kernelChoices(
+  op: OpName,
+  precision: Precision,
+  { kind, isa }: PlanTarget,
+): (KernelChoice | undefined)[] {
+  if (isa === undefined || (kind !== "cuda" && kind !== "emulated") || !OPS[op].forms) return [undefined];
+  const chip = chipOf(isa);
+  const cases = casesOf(op, activationType(kind, precision));
+  return FORMS.filter((form) => cases.some((c) => formAllowed(form, op, c, chip)))
+    .map((form) => ({ form, chip }));
+}
+
+/** Checks one op over all its cases and variants; with a form, over the cases that it takes. */
+export function checkOp(device: Device, op: OpName, precision: Precision, choice?: KernelChoice): OpResult {
   let calls = 0, worst = -1, where = "";
   const problems: string[] = [];
   for (const c of casesOf(op, activationType(device.kind, precision))) {
+    if (choice && !formAllowed(choice.form, op, c, choice.chip)) continue;
     const w = weigh(c);
     for (const variant of variantsOf(c)) {
       calls++;
-      const found = judge(w, variant, runCase(device, w, variant));
+      const found = judge(w, variant, runCase(device, w, variant, choice?.form));
       const place = `${caseName(c)}, ${variantName(c, variant)}`;
       if (found.worst > worst) [worst, where] = [found.worst, place];
       problems.push(...found.problems.map((problem) => `${place}: ${problem}`));
     }
   }
-  return { op, precision, calls, worst, where, problems, pass: calls > 0 && problems.length === 0 };
+  const pass = calls > 0 && problems.length === 0;
+  return { op, precision, ...(choice && { form: choice.form }), calls, worst, where, problems, pass };
 }

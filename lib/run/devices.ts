@@ -1,15 +1,21 @@
-// Opens the device a configuration asks for, and says what it computes in and which ops it lacks. Refuses devices
-// that this build does not have, never taking another in their place. The only place that knows every device; the
-// rest sees the interface. May import lib/base, the op table, lib/plan and ffi/.
+// Opens the device a configuration asks for, and says what it computes in, which ops it lacks and how to plan for it.
+// Refuses devices that this build does not have; only `auto` chooses. The only place that knows every device; the rest sees
+// the interface. May import lib/base, the op table, lib/plan and ffi/.
 
-import type { KernelLibraries } from "../base/assets.ts";
+import type { DeviceEnvironment, KernelLibraries } from "../base/assets.ts";
 import type { DType } from "../base/dtype.ts";
-import { CpuDevice, type IsaName } from "../../ffi/cpu.ts";
-import { GpuDevice } from "../../ffi/cuda.ts";
+import { UserError } from "../base/errors.ts";
+import { isThere } from "../base/files.ts";
+import { CpuDevice, parseIsa } from "../../ffi/cpu.ts";
+import { GpuDevice, parseGpuIsa } from "../../ffi/cuda.ts";
 import type { Device, DeviceKind } from "../../ffi/device.ts";
+import { NoDevice } from "../../ffi/native_device.ts";
 import { ReferenceDevice } from "../../ffi/reference/device.ts";
 import { OPS } from "../graph/ops.ts";
 import type { PlanOptions } from "../plan/build.ts";
+import { chipOf, fastestForm } from "../plan/forms.ts";
+import { type Emulation, parseEmulation } from "./emulation.ts";
+import { availableBytes } from "./machine.ts";
 
 /** The device section of a configuration, and where its library is. */
 export interface DeviceRequest {
@@ -17,51 +23,117 @@ export interface DeviceRequest {
   readonly threads: number;
   readonly pin: boolean;
   readonly libraries: KernelLibraries;
-  /** Instruction set forced by NANOGPT_ISA, or "auto". */
-  readonly isa: IsaName;
+  readonly environment: DeviceEnvironment;
 }
 
 /** What the user asked to compute in. */
 export type Precision = "fp32" | "bf16";
 
-/** The device that `kind` means in this build; `auto` takes the fastest there is. */
-export function resolveDeviceKind(kind: DeviceRequest["kind"]): DeviceKind {
-  switch (kind) {
+/** What a plan is made for. */
+export interface PlanTarget {
+  readonly kind: DeviceKind;
+  /** Of a GPU: the chip that its kernels are for, which decides their forms; the newest where left out. */
+  readonly isa?: string;
+}
+
+/** Opens the device; `auto` takes an NVIDIA GPU where this build and machine have one, else the cpu. The caller closes it. */
+export function openDevice(request: DeviceRequest): Device {
+  switch (request.kind) {
     case "auto":
+      return openUsableGpu(request) ?? openCpu(request);
     case "cpu":
-      return "cpu";
-    case "reference":
-      return "reference";
+      return openCpu(request);
     case "cuda":
+      return openCuda(request);
     case "emulated":
-      return kind;
+      return openEmulated(request);
+    case "reference":
+      return new ReferenceDevice();
+    default:
+      return request.kind satisfies never;
+  }
+}
+
+function openCpu({ libraries, threads, pin, environment }: DeviceRequest): CpuDevice {
+  return new CpuDevice({ library: libraries.cpu, threads, pin, isa: parseIsa(environment.isa) });
+}
+
+function openCuda({ libraries, environment }: DeviceRequest): GpuDevice {
+  if (!isThere(libraries.cuda)) {
+    throw new UserError(
+      "This build has no CUDA kernels: `make cuda` builds them where nvcc is; or choose --device cpu",
+    );
+  }
+  const isa = parseGpuIsa(environment.isa, "cuda");
+  return new GpuDevice({ kind: "cuda", library: libraries.cuda, isa, ordinal: 0 });
+}
+
+/** The GPU that `auto` takes: none where the kernels, the driver or the GPU are missing, or NANOGPT_ISA means the cpu. */
+function openUsableGpu(request: DeviceRequest): GpuDevice | undefined {
+  const { libraries, environment: { isa } } = request;
+  if (!isThere(libraries.cuda) || (isa !== undefined && !isa.startsWith("sm"))) return undefined;
+  try {
+    return openCuda(request);
+  } catch (error) {
+    if (error instanceof NoDevice) return undefined;
+    throw error;
+  }
+}
+
+function openEmulated({ libraries, environment }: DeviceRequest): GpuDevice {
+  const emulation = parseEmulation(environment.emulation);
+  const library = emulation.checked ? libraries.emulatedChecked : libraries.emulated;
+  if (!isThere(library)) {
+    throw new UserError(
+      "This build has no emulated device: `make emulated` builds it; or choose --device cpu",
+    );
+  }
+  const isa = parseGpuIsa(environment.isa, "emulated");
+  const device = new GpuDevice({ kind: "emulated", library, isa, ordinal: 0 });
+  schedule(device, emulation);
+  return device;
+}
+
+/** Sets the schedule that was asked for; what was left out stays as it is. */
+function schedule(device: GpuDevice, { seed, processors }: Emulation): void {
+  if (seed === undefined) return;
+  device.schedule(seed, processors ?? device.describe().threads);
+}
+
+/** What to plan for on an open device. */
+export function targetOf(device: Device): PlanTarget {
+  return { kind: device.kind, isa: device.describe().isa };
+}
+
+/** The newest chip that the GPU kernels are for. */
+const NEWEST_CHIP = "sm90a";
+
+/** What to plan for before a device is opened: none is, but to learn whether `auto` would take a GPU. */
+export function planTarget(request: DeviceRequest): PlanTarget {
+  const { kind, environment } = request;
+  switch (kind) {
+    case "auto": {
+      const gpu = openUsableGpu(request);
+      const target = gpu ? targetOf(gpu) : { kind: "cpu" as const };
+      gpu?.close();
+      return target;
+    }
+    case "cuda":
+    case "emulated": {
+      const isa = parseGpuIsa(environment.isa, kind);
+      return isa === "auto" ? { kind } : { kind, isa };
+    }
+    case "cpu":
+    case "reference":
+      return { kind };
     default:
       return kind satisfies never;
   }
 }
 
-/** Opens the device. The caller closes it. */
-export function openDevice(request: DeviceRequest): Device {
-  switch (resolveDeviceKind(request.kind)) {
-    case "cpu":
-      return new CpuDevice({
-        library: request.libraries.cpu,
-        threads: request.threads,
-        pin: request.pin,
-        isa: request.isa,
-      });
-    case "cuda":
-      return new GpuDevice({ kind: "cuda", library: request.libraries.cuda, isa: "auto", ordinal: 0 });
-    case "emulated":
-      return new GpuDevice({
-        kind: "emulated",
-        library: request.libraries.emulated,
-        isa: "auto",
-        ordinal: 0,
-      });
-    case "reference":
-      return new ReferenceDevice();
-  }
+/** Bytes that a plan may take; a GPU's are known only to itself, which refuses what it does not have. */
+export function usableBytes(kind: DeviceKind): number {
+  return kind === "cuda" ? Infinity : availableBytes();
 }
 
 /** Type of activations: float64 on the reference device, else the precision's. */
@@ -70,9 +142,22 @@ export function activationType(kind: DeviceKind, precision: Precision): DType {
   return precision === "bf16" ? "bf16" : "f32";
 }
 
-/** How to plan for a device: the reference device has no fused kernels and recomputes nothing. */
-export function planOptionsFor(kind: DeviceKind): PlanOptions {
-  return kind === "reference"
-    ? { lacks: (op) => OPS[op].expand !== undefined, recompute: false }
-    : { lacks: () => false, recompute: true };
+/**
+ * How to plan: the reference device has no fused kernels and recomputes nothing; a GPU takes the fastest form of a kernel
+ * that the shapes allow.
+ */
+export function planOptionsFor({ kind, isa = NEWEST_CHIP }: PlanTarget): PlanOptions {
+  switch (kind) {
+    case "reference":
+      return { lacks: (op) => OPS[op].expand !== undefined, recompute: false };
+    case "cpu":
+      return { lacks: () => false, recompute: true };
+    case "cuda":
+    case "emulated": {
+      const chip = chipOf(isa);
+      return { lacks: () => false, recompute: true, form: (op, s) => fastestForm(op, s, chip) };
+    }
+    default:
+      return kind satisfies never;
+  }
 }

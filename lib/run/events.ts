@@ -2,7 +2,7 @@
 // so no function may be in it. Types, and the stop flag, whose memory both threads share. Acts on nothing itself. May
 // import types of lib/base, lib/config, lib/run and ffi/.
 
-import type { Assets, Environment } from "../base/assets.ts";
+import type { Assets, DeviceEnvironment } from "../base/assets.ts";
 import type { ThrownError } from "../base/errors.ts";
 import type { ResolvedConfig } from "../config/load.ts";
 import type { DeviceDescription, DevicePeak } from "../../ffi/device.ts";
@@ -15,7 +15,7 @@ export interface TrainRequest {
   readonly resolved: ResolvedConfig;
   readonly assets: Assets;
   /** What a run needs of it: no secret goes to the worker. */
-  readonly environment: Pick<Environment, "isa">;
+  readonly environment: DeviceEnvironment;
   /** Folder of the run. */
   readonly folder: string;
   /** A checkpoint to go on from, "auto" for the newest of the folder, undefined to start anew. */

@@ -1,12 +1,12 @@
-// Walks a plan on a device: owns the arena, encodes every kernel call once, then makes one call a step. Also moves
-// values in and out by name. Knows no model, chooses no order and checks no values: it does what the plan says, step
-// by step, and what is amiss is found by who reads the values. May import lib/base, lib/plan and the device
-// interface.
+// Walks a plan on a device: owns the arena, encodes every kernel call once, then makes one call a step, or one launch a
+// program where the device records calls. Also moves values in and out by name. Knows no model, chooses no order and checks
+// no values: it does what the plan says, and what is amiss is found by who reads the values. May import lib/base, lib/plan
+// and the device interface.
 
 import { bf16ToFloat, bytesOf, floatToBf16 } from "../base/dtype.ts";
 import { InternalError } from "../base/errors.ts";
 import { elementCount } from "../base/shape.ts";
-import type { Device, DeviceMemory } from "../../ffi/device.ts";
+import type { Device, DeviceMemory, Recording } from "../../ffi/device.ts";
 import { type Lasting, lastingOf, type Place, type Plan, programOf, type Step } from "../plan/plan.ts";
 import { REFRESH, SETUP } from "../plan/build.ts";
 
@@ -16,7 +16,14 @@ interface Encoded {
   readonly call: () => void;
 }
 
-/** What to do around plan steps. */
+/** A program: its calls, and once it has run their recording, if the device makes one. */
+interface Encodings {
+  readonly calls: readonly Encoded[];
+  ran: boolean;
+  recording?: Recording | undefined;
+}
+
+/** What to do around plan steps; each step is waited for then, where the device only enqueues it. */
 export interface RunHooks {
   /** Asked before each step; true ends the program there. */
   readonly stop?: () => boolean;
@@ -29,30 +36,41 @@ export class Executor {
   readonly plan: Plan;
   readonly device: Device;
   readonly #memory: DeviceMemory;
-  readonly #encoded = new Map<string, readonly Encoded[]>();
+  readonly #encoded = new Map<string, Encodings>();
 
   /** Allocates the arena and runs the constants' program. */
   constructor(plan: Plan, device: Device) {
     this.plan = plan;
     this.device = device;
     this.#memory = device.allocate(plan.plannedBytes);
-    for (const name of plan.programs.keys()) this.#encoded.set(name, this.#encode(name));
+    for (const name of plan.programs.keys()) {
+      this.#encoded.set(name, { calls: this.#encode(name), ran: false });
+    }
     this.run(SETUP);
   }
 
   /** Runs a program to its end; false if `stop` ended it early. */
-  run(program: string, hooks: RunHooks = {}): boolean {
+  run(program: string, hooks?: RunHooks): boolean {
     const encoded = this.#encoded.get(program);
     if (!encoded) throw new InternalError(`The plan has no program ${program}`);
-    for (const { step, call } of encoded) {
-      if (hooks.stop?.()) return false;
-      if (!hooks.after) {
-        call();
-        continue;
-      }
+    if (hooks) return this.#runByStep(encoded.calls, hooks);
+    // Only what runs again is worth recording, and by its second run every kernel has been loaded.
+    if (encoded.ran && !("recording" in encoded)) {
+      encoded.recording = this.device.capture?.(encoded.calls.map(({ call }) => call));
+    }
+    if (encoded.recording) encoded.recording.launch();
+    else for (const { call } of encoded.calls) call();
+    encoded.ran = true;
+    return true;
+  }
+
+  #runByStep(calls: readonly Encoded[], { stop, after }: RunHooks): boolean {
+    for (const { step, call } of calls) {
+      if (stop?.()) return false;
       const before = performance.now();
       call();
-      hooks.after(step, performance.now() - before);
+      this.device.sync();
+      after?.(step, performance.now() - before);
     }
     return true;
   }
@@ -99,8 +117,9 @@ export class Executor {
 
   /** Gives the arena back. */
   close(): void {
-    this.#memory.free();
+    for (const { recording } of this.#encoded.values()) recording?.free();
     this.#encoded.clear();
+    this.#memory.free();
   }
 
   #checked(name: string, first: number, count: number): Lasting {

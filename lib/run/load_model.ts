@@ -6,9 +6,8 @@ import type { Device } from "../../ffi/device.ts";
 import { parameterSpecs } from "../model/parameters.ts";
 import { requireMemory } from "../plan/report.ts";
 import { type Checkpoint, restoreTensors } from "./checkpoint.ts";
-import type { Precision } from "./devices.ts";
+import { type Precision, targetOf, usableBytes } from "./devices.ts";
 import { Executor } from "./executor.ts";
-import { availableBytes } from "./machine.ts";
 import { parameterTargets } from "./model_state.ts";
 import { planRun } from "./programs.ts";
 
@@ -25,8 +24,8 @@ export interface ForwardRequest {
 /** An executor with the checkpoint's parameters, and nothing for training. The caller closes it and the device. */
 export function loadModel(checkpoint: Checkpoint, device: Device, request: ForwardRequest): Executor {
   const { model } = checkpoint.state.config;
-  const plan = planRun({ ...request, model, kind: device.kind, deviceBatchSequences: 1 });
-  requireMemory(plan, availableBytes());
+  const plan = planRun({ ...request, ...targetOf(device), model, deviceBatchSequences: 1 });
+  requireMemory(plan, usableBytes(device.kind));
   const executor = new Executor(plan, device);
   restoreTensors(checkpoint.parameters, parameterTargets(executor, parameterSpecs(model)));
   executor.refresh();

@@ -2,19 +2,17 @@
 // no device and reads no file, so that a plan can be had on any machine; does not judge whether it fits. May import
 // the graph, model, optimisers and plan.
 
-import type { DeviceKind } from "../../ffi/device.ts";
 import { accumulateGraph, type BatchShape, evaluateGraph, logitsGraph, predictGraph } from "../model/gpt.ts";
 import { type ModelConfig, parameterSpecs } from "../model/parameters.ts";
 import type { OptimConfig } from "../optim/schedule.ts";
 import { updateGraph } from "../optim/update.ts";
 import { buildPlan } from "../plan/build.ts";
 import type { Plan } from "../plan/plan.ts";
-import { activationType, planOptionsFor, type Precision } from "./devices.ts";
+import { activationType, planOptionsFor, type PlanTarget, type Precision } from "./devices.ts";
 
 /** What a plan depends on. */
-export interface PlanRequest {
+export interface PlanRequest extends PlanTarget {
   readonly model: ModelConfig;
-  readonly kind: DeviceKind;
   readonly precision: Precision;
   /** Tokens in a sequence and sequences in a microbatch. */
   readonly sequenceLength: number;
@@ -45,5 +43,5 @@ export function planRun(request: PlanRequest): Plan {
       ...(request.logits ? [logitsGraph(model, batch)] : []),
       ...(rows !== undefined ? [predictGraph(model, { rows, T: rows, act })] : []),
     ],
-  }, planOptionsFor(request.kind));
+  }, planOptionsFor(request));
 }

@@ -5,7 +5,7 @@
 import type { DevicePeak } from "../../ffi/device.ts";
 import type { Precision } from "./devices.ts";
 import { formatType } from "../graph/node.ts";
-import { sides } from "../plan/text.ts";
+import { nameOf, sides } from "../plan/text.ts";
 import type { Place, Step } from "../plan/plan.ts";
 
 /** All steps of one op and shape in one run of the work. */
@@ -20,8 +20,8 @@ export interface StepGroup {
   readonly gflops: number;
   readonly gigabytesPerSecond: number;
   /**
-   * The larger of FLOPs at the measured peak and bytes at the measured memory bandwidth. What stays in a cache is not
-   * bound by memory, so a share above 1 is possible.
+   * The larger of FLOPs at the measured peak and bytes at the measured memory bandwidth; 0 where none was measured. What
+   * stays in a cache is not bound by memory, so a share above 1 is possible.
    */
   readonly floorMs: number;
   readonly floorShare: number;
@@ -39,10 +39,10 @@ export class StepTimes {
   };
 
   /** The groups of steps of `runs` runs, most time lost first. */
-  groups(runs: number, peak: DevicePeak, precision: Precision): StepGroup[] {
+  groups(runs: number, peak: DevicePeak | undefined, precision: Precision): StepGroup[] {
     const sums = new Map<string, Sum>();
     for (const [step, ms] of this.#ms) {
-      const key = `${step.phase} ${step.op} ${shapesOf(step)}`;
+      const key = `${step.phase} ${nameOf(step)} ${shapesOf(step)}`;
       const sum = sums.get(key) ?? { step, count: 0, ms: 0, flops: 0, bytes: 0 };
       sum.count++;
       sum.ms += ms / runs;
@@ -50,8 +50,8 @@ export class StepTimes {
       sum.bytes += step.bytes;
       sums.set(key, sum);
     }
-    const flopsPerSecond = peakFlops(peak, precision);
-    return [...sums.values()].map((sum) => groupOf(sum, flopsPerSecond, peak.bytesPerSecond))
+    const flopsPerSecond = peak ? peakFlops(peak, precision) : Infinity;
+    return [...sums.values()].map((sum) => groupOf(sum, flopsPerSecond, peak?.bytesPerSecond ?? Infinity))
       .sort((a, b) => b.lostMs - a.lostMs);
   }
 }
@@ -76,7 +76,7 @@ function groupOf(
 ): StepGroup {
   const floorMs = 1000 * Math.max(flops / flopsPerSecond, bytes / bytesPerSecond);
   return {
-    op: step.op,
+    op: nameOf(step),
     phase: step.phase,
     shapes: shapesOf(step),
     count,

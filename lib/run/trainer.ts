@@ -4,8 +4,7 @@
 
 import { type Batch, DataLoader, type LoaderState } from "../../data/loader.ts";
 import { ValidationReader } from "../../data/validation.ts";
-import { parseIsa } from "../../ffi/cpu.ts";
-import type { Device, DevicePeak } from "../../ffi/device.ts";
+import type { DevicePeak } from "../../ffi/device.ts";
 import { messageOf, type RunError } from "../base/errors.ts";
 import { elementCount } from "../base/shape.ts";
 import type { Config } from "../config/schema.ts";
@@ -14,12 +13,11 @@ import { momentumAt, rateAt } from "../optim/schedule.ts";
 import type { Plan } from "../plan/plan.ts";
 import { requireMemory, stepCost } from "../plan/report.ts";
 import { CheckpointStore } from "./checkpoint_store.ts";
-import { openDevice, resolveDeviceKind } from "./devices.ts";
+import { openDevice, type PlanTarget, targetOf, usableBytes } from "./devices.ts";
 import { StopFlag, type TrainEvent, type TrainRequest } from "./events.ts";
 import { Executor } from "./executor.ts";
 import { shardsOf } from "./inputs.ts";
 import type { MetricsRecord } from "./metrics.ts";
-import { availableBytes } from "./machine.ts";
 import { planRun } from "./programs.ts";
 import { contextRows, writeText } from "./sample.ts";
 import { explainLoss, NonFinite, runStep, type StepResult } from "./step.ts";
@@ -37,15 +35,12 @@ type Say = (event: TrainEvent) => void;
 export async function train(request: TrainRequest, say: Say): Promise<void> {
   const { config } = request.resolved;
   using _lock = lockFolder(request.folder);
-  const plan = planTraining(config);
-  requireMemory(plan, availableBytes());
-  const data = await openData(request);
+  const { assets: { libraries }, environment } = request;
+  const device = openDevice({ ...config.device, libraries, environment });
   try {
-    const device = openDevice({
-      ...config.device,
-      libraries: request.assets.libraries,
-      isa: parseIsa(request.environment.isa),
-    });
+    const plan = planTraining(config, targetOf(device));
+    requireMemory(plan, usableBytes(device.kind));
+    const data = await openData(request);
     try {
       const executor = new Executor(plan, device);
       try {
@@ -55,20 +50,20 @@ export async function train(request: TrainRequest, say: Say): Promise<void> {
         executor.close();
       }
     } finally {
-      device.close();
+      await data.loader.close();
+      data.validation.close();
     }
   } finally {
-    await data.loader.close();
-    data.validation.close();
+    device.close();
   }
 }
 
-/** The plan of a configuration: training, validation and, when samples are wanted, prediction. */
-export function planTraining(config: Config): Plan {
+/** The plan of a configuration on a device: training, validation and, when samples are wanted, prediction. */
+export function planTraining(config: Config, target: PlanTarget): Plan {
   const { model, optim, data, device, run } = config;
   return planRun({
+    ...target,
     model,
-    kind: resolveDeviceKind(device.kind),
     precision: device.precision,
     sequenceLength: data.sequenceLength,
     deviceBatchSequences: data.deviceBatchSequences,
@@ -127,7 +122,7 @@ class TrainingRun {
     this.#stop = new StopFlag(request.stop);
     this.#checkpoints = new CheckpointStore(request.folder, this.#config, executor, data.loader);
     this.#stepFlops = stepCost(executor.plan, this.#microbatches).flops;
-    this.#peak = measurePeak(executor.device);
+    this.#peak = executor.device.measurePeak();
   }
 
   get #microbatches(): number {
@@ -327,8 +322,4 @@ class TrainingRun {
     this.#saved = this.#done;
     this.#say({ kind: "checkpoint", step: this.#done, path });
   }
-}
-
-function measurePeak(device: Device): DevicePeak | undefined {
-  return device.kind === "reference" ? undefined : device.measurePeak();
 }

@@ -145,8 +145,9 @@ function configEntries({ config }: RunData): ConfigEntry[] {
 /** Planned bytes by use; none where this program cannot plan the configuration. */
 function memoryOf(config: Config): RunView["memory"] {
   try {
-    const { batchSequences, deviceBatchSequences } = config.data;
-    const { bytesByUse } = reportPlan(planTraining(config), batchSequences / deviceBatchSequences);
+    const { data: { batchSequences, deviceBatchSequences }, device } = config;
+    const kind = device.kind === "auto" ? "cpu" : device.kind; // whichever it was: the bytes are the same
+    const { bytesByUse } = reportPlan(planTraining(config, { kind }), batchSequences / deviceBatchSequences);
     return bytesByUse.map(({ use, bytes }) => ({ use, bytes }));
   } catch {
     return [];

@@ -4,6 +4,7 @@
 import { assert, assertAlmostEquals, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { putShard } from "../data/helpers.ts";
+import { HAS_GPU, NO_CUDA } from "../ffi/gpu_devices.ts";
 import { inRunFolder, metricsOf, mustRun, run, someTokens, trainArgs } from "./small_run.ts";
 
 /** The loss that eval printed. */
@@ -22,8 +23,10 @@ async function onOtherDevices(out: string, trained: number): Promise<void> {
   const cuda = await run(["eval", out]);
   const reference = await mustRun(["eval", out, "--device", "reference"]);
   await Deno.writeTextFile(config, text);
-  assertEquals(cuda.code, 1, "a device that this build lacks is not replaced by another");
-  assertMatch(cuda.stderr, /^This build has no cuda device/);
+  if (!HAS_GPU) {
+    assertEquals(cuda.code, 1, "a device that is not there is not replaced by another");
+    assertMatch(cuda.stderr, NO_CUDA);
+  }
   // Float64 against bf16 activations, which round by 1/256: near in a mean over 256 tokens, but not the same.
   assertAlmostEquals(Number(lossIn(reference.stdout)), trained, 0.02);
   const exact = await mustRun(["eval", out, "--precision", "fp32"]);
@@ -75,8 +78,6 @@ async function refusals(folder: string, out: string): Promise<void> {
       ["eval", moved, "--device", "gpu"],
       /^--device is "gpu", expected one of auto, cpu, cuda, emulated, ref/,
     ],
-    [["eval", moved, "--device", "cuda"], /^This build has no cuda device; choose --device cpu/],
-    [["eval", moved, "--device", "emulated"], /^This build has no emulated device; choose --device cpu/],
     [["eval", moved, "--precision", "f8"], /^--precision is "f8", expected fp32 or bf16$/],
     [
       ["eval", moved, "--device", "reference", "--precision", "bf16"],

@@ -100,7 +100,8 @@ Deno.test("NANOGPT_ISA: a name that there is not, and a set that this machine la
     assertEquals(unknown, {
       code: 1,
       stdout: "",
-      stderr: 'NANOGPT_ISA is "sse9", expected one of auto, portable, avx2, avx512, avx512bf16, amx\n',
+      stderr:
+        'NANOGPT_ISA is "sse9", expected one of auto, portable, avx2, avx512, avx512bf16, amx on the cpu device\n',
     });
     const { stdout } = await mustRun([...args, "--device", "cpu"], { env: { NANOGPT_ISA: "portable" } });
     assertMatch(stdout, /^Done/);

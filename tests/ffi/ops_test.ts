@@ -84,7 +84,8 @@ function fake(act: (memory: Uint8Array, offset: number) => void): Device {
         memory.upload(0, bytes);
       };
     },
-    measurePeak: () => ({ f32FlopsPerSecond: 0, bf16FlopsPerSecond: 0, bytesPerSecond: 0 }),
+    sync: () => {},
+    measurePeak: () => undefined,
     close: () => {},
   };
 }

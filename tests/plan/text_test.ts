@@ -17,10 +17,10 @@ import { checkSnapshot } from "../snapshot.ts";
 const FOLDER = join(import.meta.dirname ?? ".", "snapshots");
 
 /** The smallest model that has everything: a skip, a value mix, a window shorter than the sequence. */
-function planOf(kind: DeviceKind, precision: Precision): Plan {
+function planOf(kind: DeviceKind, precision: Precision, dim = 16): Plan {
   const { model, optim } = PRESETS.tiny.values;
   return planRun({
-    model: { ...model, dim: 16, vocab: 64, eos: 63, window: 8 },
+    model: { ...model, dim, vocab: 64, eos: 63, window: 8 },
     kind,
     precision,
     sequenceLength: 12,
@@ -31,13 +31,16 @@ function planOf(kind: DeviceKind, precision: Precision): Plan {
   });
 }
 
-const CASES = [["cpu", "bf16"], ["cpu", "fp32"], ["reference", "fp32"]] as const;
+const CASES = [["cpu", "bf16"], ["cpu", "fp32"], ["reference", "fp32"], ["emulated", "bf16"]] as const;
 
 for (const [kind, precision] of CASES) {
   const name = kind === "reference" ? kind : `${kind}-${precision}`;
   Deno.test(`the plan for ${name} is as stored`, () =>
     checkSnapshot(join(FOLDER, `${name}.txt`), formatPlan(planOf(kind, precision))));
 }
+
+Deno.test("the plan for emulated-bf16 with heads of 128, which fast kernels take, is as stored", () =>
+  checkSnapshot(join(FOLDER, "emulated-bf16-wide.txt"), formatPlan(planOf("emulated", "bf16", 256))));
 
 Deno.test("formatPlan() is the same for the same plan built twice, and not for another", () => {
   assertEquals(formatPlan(planOf("cpu", "bf16")), formatPlan(planOf("cpu", "bf16")));

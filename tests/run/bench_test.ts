@@ -96,12 +96,13 @@ Deno.test("by step: the groups hold every step once, the most time lost first", 
 });
 
 Deno.test("the workloads are the record's and the sample preset's", () => {
-  const train = trainingWork("train-124m");
+  const train = trainingWork("train-124m", "cpu");
   assertEquals([train.sequenceLength, train.sequences, train.part], [1024, 4, "accumulate"]);
   assertEquals(train.model, PRESETS["speedrun-2024-11-19"].values.model);
-  const sample = trainingWork("sample");
+  assertEquals(trainingWork("train-124m", "cuda"), { ...train, sequences: 64 });
+  const sample = trainingWork("sample", "cpu");
   assertEquals([sample.sequenceLength * sample.sequences, sample.part], [4096, "step"]);
-  assertEquals(trainingWork("muon-124m").part, "update");
+  assertEquals(trainingWork("muon-124m", "cpu").part, "update");
 });
 
 Deno.test("benchContext() times one sequence of the corpus, attention as a part of it", async () => {

@@ -23,7 +23,12 @@ import {
 import { putShard } from "../data/helpers.ts";
 
 const assets: Assets = {
-  libraries: { cpu: join(ROOT, "build", "libnanogpt_cpu.so"), cuda: "", emulated: "" },
+  libraries: {
+    cpu: join(ROOT, "build", "libnanogpt_cpu.so"),
+    cuda: "",
+    emulated: "",
+    emulatedChecked: "",
+  },
   corpus: "",
   corpusText: "",
   page: "",
@@ -49,7 +54,7 @@ async function trainSmall(folder: string, name: string, options: Options = {}): 
   const flag = new StopFlag(stop);
   const events: TrainEvent[] = [];
   await Deno.mkdir(join(folder, name), { recursive: true });
-  const environment = { isa: undefined };
+  const environment = { isa: undefined, emulation: undefined };
   await train(
     {
       kind: "train",

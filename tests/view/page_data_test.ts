@@ -43,7 +43,7 @@ Deno.test("viewRun() gives all records of a run of 2,000 steps, and its configur
   assertEquals(value("preset"), [["tiny", "default"]].map(([name]) => [name, value("preset")[0]?.[1]]));
   assertEquals(value("optim.muonLr"), [["0.025", "--set"]]);
   assertEquals(value("model.dim"), [["64", "preset tiny"]]);
-  const plan = planTraining(resolveConfig({ preset: "tiny" }).config);
+  const plan = planTraining(resolveConfig({ preset: "tiny" }).config, { kind: "cpu" });
   assertEquals(memory, reportPlan(plan, 4).bytesByUse.map(({ use, bytes }) => ({ use, bytes })));
 });
 

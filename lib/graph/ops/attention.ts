@@ -57,6 +57,7 @@ export const ATTENTION_OPS: Rows<"attentionStart" | "attention" | "attentionGrad
     flops: (s) => 4 * pairs(s, 0) * matrix(at(s.inputs, 0).shape)[1],
     symbol: "nanogpt_attention",
     args: (s) => [...sizes(s, 0), formOf(s)],
+    forms: true,
   },
   attentionGrad: {
     inputs: ["dy", "q", "k", "v", "y", "lse", "start"],
@@ -70,6 +71,7 @@ export const ATTENTION_OPS: Rows<"attentionStart" | "attention" | "attentionGrad
     flops: (s) => 10 * pairs(s, 1) * matrix(at(s.inputs, 1).shape)[1],
     symbol: "nanogpt_attention_grad",
     args: (s) => [...sizes(s, 1), formOf(s)],
+    forms: true,
     workspace(s) {
       const [N, , H] = sizes(s, 1);
       return N * H * 4;

@@ -62,6 +62,7 @@ const headLoss: OpDef & { expand: NonNullable<OpDef["expand"]> } = {
   },
   workspace: headWorkspace,
   operands: [0, 1],
+  forms: true,
   expand: expandHead,
 };
 
@@ -122,6 +123,7 @@ export const LOSS_OPS: Rows<"crossEntropy" | "crossEntropyGrad" | "headLoss" | "
     },
     workspace: headWorkspace,
     operands: [0, 1],
+    forms: true,
     accumulates: [2],
     expand(b, inputs, attrs) {
       const { outputs, gradients } = expandGradient(b, headLoss, inputs.slice(0, 3), attrs, at(inputs, 3));

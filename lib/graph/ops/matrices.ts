@@ -67,6 +67,7 @@ export const MATRIX_OPS: Rows<"matmul" | "matmulAdd"> = {
     symbol: "nanogpt_matmul",
     args: (s) => [...args(s), numberAttr(s.attrs, "accumulate"), formOf(s)],
     operands: [0, 1],
+    forms: true,
     accumulates: [0],
   },
   matmulAdd: {
@@ -89,6 +90,7 @@ export const MATRIX_OPS: Rows<"matmul" | "matmulAdd"> = {
     symbol: "nanogpt_matmul_add",
     args: (s) => [...args(s), formOf(s)],
     operands: [0, 1],
+    forms: true,
     reuses: [2],
     expand(b, inputs, attrs) {
       const transA = numberAttr(attrs, "transA");

@@ -92,6 +92,7 @@ export const OPTIMISER_OPS: Rows<
       dtypeCode(dtypeAttr(s.attrs, "dtype")),
       formOf(s),
     ],
+    forms: true,
     workspace(s) {
       const [rows, columns] = matrix(at(s.inputs, 0).shape);
       const [short, long] = [Math.min(rows, columns), Math.max(rows, columns)];

@@ -4,11 +4,12 @@
 // imports the rows.
 
 import { dtypeCode } from "../../base/dtype.ts";
+import { InternalError } from "../../base/errors.ts";
 import { elementCount, formatShape, sameShape, type Shape } from "../../base/shape.ts";
 import type { GraphBuilder } from "../builder.ts";
 import { differentiate } from "../autodiff.ts";
-import { at, formatType, numberAttr, type TensorType, type Value } from "../node.ts";
-import type { OpDef, OpName, Signature } from "../op.ts";
+import { at, formatType, type TensorType, type Value } from "../node.ts";
+import { FORMS, type OpDef, type OpName, type Signature } from "../op.ts";
 
 /** Throws `message` unless `condition`; the builder adds op and inputs. */
 export function expect(condition: boolean, message: string): void {
@@ -47,9 +48,12 @@ export function outputCode(s: Signature, i = 0): number {
   return dtypeCode(at(s.outputs, i).dtype);
 }
 
-/** The code of the kernel form that the plan has chosen (kernels/abi.h: NANOGPT_FORM); 0, the simple one, until it has. */
+/** The code of the kernel form that the plan has chosen; the simple one's where it has chosen none. */
 export function formOf(s: Signature): number {
-  return s.attrs.form === undefined ? 0 : numberAttr(s.attrs, "form");
+  const { form = "simple" } = s.attrs;
+  const code = FORMS.findIndex((name) => name === form);
+  if (code < 0) throw new InternalError(`Attribute form is ${form}, expected one of ${FORMS.join(", ")}`);
+  return code;
 }
 
 /** The gradient that arrives at an op's one output. */

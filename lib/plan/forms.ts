@@ -1,0 +1,91 @@
+// Which form of a kernel with matrix products a GPU runs, by op, shape, type and chip: the fastest one whose limits the
+// shapes keep. The one place that chooses; launchers check the same limits and refuse. Other devices have one form and are
+// not asked. May import lib/base and the graph.
+
+import { bytesOf } from "../base/dtype.ts";
+import { InternalError } from "../base/errors.ts";
+import { at, dtypeAttr, numberAttr, type TensorType } from "../graph/node.ts";
+import { type FormName, FORMS, type OpName, type Signature } from "../graph/op.ts";
+import { OPS } from "../graph/ops.ts";
+
+/** Chips that the GPU kernels are compiled for: of compute capability 8.0 and later, and of 9.0. */
+export const CHIPS = ["sm80", "sm90a"] as const;
+export type Chip = typeof CHIPS[number];
+
+/** The chip a device's instruction set stands for. */
+export function chipOf(isa: string): Chip {
+  const found = CHIPS.find((chip) => chip === isa);
+  if (found === undefined) throw new InternalError(`There are no GPU kernels for ${isa}`);
+  return found;
+}
+
+/** Copies into shared memory take 16 bytes at a time, so rows begin at multiples of that: 8 elements of bf16. */
+const COPY_BYTES = 16;
+
+/** Widths of attention heads that the matrix instructions' tiles are made for. */
+const HEAD_WIDTHS: Readonly<Record<"mma" | "wgmma", readonly number[]>> = {
+  mma: [32, 64, 128],
+  wgmma: [128],
+};
+
+/** Ops that have a kernel on wgmma and TMA. */
+const WGMMA_OPS: readonly OpName[] = [];
+
+/** Whether a form may be used for an op of these shapes on a chip. */
+export function formAllowed(form: FormName, op: OpName, s: Signature, chip: Chip): boolean {
+  switch (form) {
+    case "simple":
+      return true;
+    case "mma":
+      return fitsTiles(op, s, HEAD_WIDTHS.mma);
+    case "wgmma":
+      return chip === "sm90a" && WGMMA_OPS.includes(op) && fitsTiles(op, s, HEAD_WIDTHS.wgmma);
+    default:
+      return form satisfies never;
+  }
+}
+
+/** The forms that an op of these shapes has on a chip, slowest first; none where the op has a single kernel. */
+export function formsOf(op: OpName, s: Signature, chip: Chip): readonly FormName[] {
+  if (!OPS[op].forms) return [];
+  return FORMS.filter((form) => formAllowed(form, op, s, chip));
+}
+
+/** The fastest of them; the simple one takes everything. */
+export function fastestForm(op: OpName, s: Signature, chip: Chip): FormName {
+  return formsOf(op, s, chip).at(-1) ?? "simple";
+}
+
+/** The limits that both fast forms share: bf16 operands, whole 16 bytes a row, known head widths. */
+function fitsTiles(op: OpName, s: Signature, headWidths: readonly number[]): boolean {
+  const operands = (OPS[op].operands ?? []).map((i) => at(s.inputs, i));
+  switch (op) {
+    case "matmul":
+    case "matmulAdd":
+      return operands.every(isNarrow) && [...operands, at(s.outputs, 0)].every(hasWholeRows);
+    case "headLoss":
+    case "headLossGrad":
+      return operands.every((operand) => isNarrow(operand) && hasWholeRows(operand));
+    case "attention":
+      return isNarrow(at(s.inputs, 0)) && headWidths.includes(headWidth(s, 0));
+    case "attentionGrad":
+      return isNarrow(at(s.inputs, 1)) && headWidths.includes(headWidth(s, 1));
+    case "newtonSchulz":
+      return dtypeAttr(s.attrs, "dtype") === "bf16" && at(s.inputs, 0).shape.every((size) => size % 8 === 0);
+    default:
+      return false;
+  }
+}
+
+function isNarrow({ dtype }: TensorType): boolean {
+  return dtype === "bf16";
+}
+
+function hasWholeRows({ shape, dtype }: TensorType): boolean {
+  return (shape.at(-1) ?? 0) * bytesOf(dtype) % COPY_BYTES === 0;
+}
+
+/** Width of a head of the tensor that input `i` is. */
+function headWidth(s: Signature, i: number): number {
+  return at(at(s.inputs, i).shape, 1) / numberAttr(s.attrs, "heads");
+}
