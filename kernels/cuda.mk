@@ -5,7 +5,8 @@
 #   build/libnanogpt_cuda.so              the kernels for sm_90a and sm_80; needs only NVIDIA's driver, opened at run time
 # A name's .cu holds kernels, its .cpp the launchers (the functions of abi.h), its .h what both know.
 
-GPU_FLAGS := -std=c++17 -O2 -fPIC -fvisibility=hidden -Wall -Wextra -Werror -MMD -MP
+# Kernels read words where others wrote elements, as nvcc lets them: hence no strict aliasing.
+GPU_FLAGS := -std=c++17 -O2 -fno-strict-aliasing -fPIC -fvisibility=hidden -Wall -Wextra -Werror -MMD -MP
 # Where the emulation has a part of its own instead.
 CUDA_ONLY := driver_library images
 GPU_HOST := $(filter-out $(CUDA_ONLY),$(basename $(notdir $(sort $(wildcard kernels/cuda/*.cpp)))))

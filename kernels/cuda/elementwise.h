@@ -4,16 +4,20 @@
 
 namespace nanogpt::cuda {
 
-struct FillParams {
+// y, a, b: arrays of `count` elements; what alpha and beta are is each kernel's own.
+struct ElementwiseParams {
   void* y;
+  const void* a;
+  const void* b;
   uint32_t count;
-  float value;
+  float alpha, beta;
 };
 
-struct CastParams {
-  void* y;
-  const void* x;
+struct BroadcastParams {
+  float* y;
+  const float* s;
   uint32_t count;
+  double factor;
 };
 
 }  // namespace nanogpt::cuda
