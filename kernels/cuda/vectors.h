@@ -136,6 +136,13 @@ DEVICE void for_packs(uint32_t count, bool packs, Body body) {
   for (uint64_t i = uint64_t{whole} * W + thread; i < count; i += stride) body(std::integral_constant<uint32_t, 1>{}, i);
 }
 
+// Calls body(i) for [0, count), given out to the warps of the grid: all lanes of a warp with the same i.
+template <class Body>
+DEVICE void for_warps(uint64_t count, Body body) {
+  const uint32_t warps = blockDim.x / 32;
+  for (uint64_t i = uint64_t{blockIdx.x} * warps + warp_index(); i < count; i += uint64_t{gridDim.x} * warps) body(i);
+}
+
 // y[i] = f(x[i]...) over the grid; y may be one of x. W: elements of a pack.
 template <uint32_t W, class Y, class F, class... X>
 DEVICE void map(uint32_t count, Y* y, F f, const X*... x) {

@@ -1,0 +1,43 @@
+// Parameters of the kernels that scale and mix activations by learned scalars, and of the scalars' gradients. May include
+// only the standard library.
+#pragma once
+#include <cstdint>
+
+namespace nanogpt::cuda {
+
+// Which coefficients of which vector: s float32[size]; form as in abi.h.
+struct MixScalars {
+  const float* s;
+  uint32_t size, form, index;
+};
+
+// y = ca*a + cb*b; for scale y = s[index]*a.
+struct MixParams {
+  void* y;
+  const void* a;
+  const void* b;
+  MixScalars scalars;
+  uint32_t count;
+};
+
+// Also of scale_grad, which has dy and a (its x) only. partials: two doubles a block, all of sum(dy*a) first.
+struct MixGradParams {
+  void* da;
+  void* db;
+  double* partials;
+  const void* dy;
+  const void* a;
+  const void* b;
+  MixScalars scalars;
+  uint32_t count;
+};
+
+// `blocks` partial sums of each.
+struct MixGradTotalParams {
+  float* ds;
+  const double* partials;
+  MixScalars scalars;
+  uint32_t blocks;
+};
+
+}  // namespace nanogpt::cuda
