@@ -1,0 +1,67 @@
+// Launchers of the rotary ops. Refuses, beyond what abi.h says, more than 4,294,967,295 head rows. May include only
+// launches.h, rope.h and the standard library.
+// Head rows of whole packs share warps; how many do is decided in the kernel by the head's width and the addresses.
+#include "rope.h"
+#include "launches.h"
+#include <cmath>
+
+namespace nanogpt::cuda {
+namespace {
+
+void check_heads(Check& check, uint32_t N, uint32_t T, uint32_t H, uint32_t D, uint32_t dtype) {
+  check.size("N", N).size("T", T).size("H", H).size("D", D).multiple("N", N, "T", T).even("D", D).dtype("dtype", dtype);
+  if (!check.failed() && uint64_t{N} * H > 0xffffffffu)
+    check.failure(check.context().fail(NANOGPT_INVALID, "Kernel %s: expected N*H of at most 4294967295, found N %u, H %u",
+                                       check.op(), N, H));
+}
+
+int32_t launch_rows(Context& context, const char* kernel, const RopeParams& params) {
+  // A warp takes several rows only where they are short; then some blocks have nothing to do.
+  return launch(context, kernel, warp_shape(context, params.rows), params);
+}
+
+}  // namespace
+}  // namespace nanogpt::cuda
+
+using namespace nanogpt::cuda;
+
+NANOGPT_EXPORT int32_t nanogpt_rope_table(uint64_t context, uint64_t table, uint32_t T, uint32_t D, double base) {
+  Check check(context, "rope_table");
+  check.address("table", table).size("T", T).size("D", D).even("D", D).positive("base", base);
+  if (check.failed()) return check.status();
+  const RopeTableParams params{memory<float>(table), T, D / 2, std::log2(base)};
+  return launch(check.context(), "rope_table", warp_shape(check.context(), T), params);
+}
+
+NANOGPT_EXPORT int32_t nanogpt_rope(uint64_t context, uint64_t y, uint64_t x, uint64_t table, uint32_t N, uint32_t T,
+                                    uint32_t H, uint32_t D, uint32_t inverse, uint32_t dtype) {
+  Check check(context, "rope");
+  check.address("y", y).address("x", x).address("table", table).flag("inverse", inverse);
+  check_heads(check, N, T, H, D, dtype);
+  if (check.failed()) return check.status();
+  const RopeParams params{memory<void>(y), memory<const void>(x), nullptr, memory<const float>(table), N * H, T, H, D / 2,
+                          inverse == 1 ? -1.0f : 1.0f, 0.0};
+  return launch_rows(check.context(), by_type(dtype, "rope_f32", "rope_bf16"), params);
+}
+
+NANOGPT_EXPORT int32_t nanogpt_norm_rope(uint64_t context, uint64_t y, uint64_t x, uint64_t table, uint32_t N, uint32_t T,
+                                         uint32_t H, uint32_t D, uint32_t dtype, double eps) {
+  Check check(context, "norm_rope");
+  check.address("y", y).address("x", x).address("table", table).not_negative("eps", eps);
+  check_heads(check, N, T, H, D, dtype);
+  if (check.failed()) return check.status();
+  const RopeParams params{memory<void>(y), memory<const void>(x), nullptr, memory<const float>(table), N * H, T, H, D / 2,
+                          1.0f, eps};
+  return launch_rows(check.context(), by_type(dtype, "norm_rope_f32", "norm_rope_bf16"), params);
+}
+
+NANOGPT_EXPORT int32_t nanogpt_norm_rope_grad(uint64_t context, uint64_t dx, uint64_t dy, uint64_t x, uint64_t table,
+                                              uint32_t N, uint32_t T, uint32_t H, uint32_t D, uint32_t dtype, double eps) {
+  Check check(context, "norm_rope_grad");
+  check.address("dx", dx).address("dy", dy).address("x", x).address("table", table).not_negative("eps", eps);
+  check_heads(check, N, T, H, D, dtype);
+  if (check.failed()) return check.status();
+  const RopeParams params{memory<void>(dx), memory<const void>(x), memory<const void>(dy), memory<const float>(table), N * H,
+                          T, H, D / 2, 1.0f, eps};
+  return launch_rows(check.context(), by_type(dtype, "norm_rope_grad_f32", "norm_rope_grad_bf16"), params);
+}

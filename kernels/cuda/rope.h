@@ -1,0 +1,26 @@
+// Parameters of the rotary kernels. May include only the standard library.
+#pragma once
+#include <cstdint>
+
+namespace nanogpt::cuda {
+
+// table: float32[T, 2*half].
+struct RopeTableParams {
+  float* table;
+  uint32_t T, half;
+  double log2_base;
+};
+
+// out, x, dy: [rows, 2*half], a row being one head of one token, row n*H + h; table as above, cosines first. `direction`
+// multiplies the sines.
+struct RopeParams {
+  void* out;
+  const void* x;
+  const void* dy;
+  const float* table;
+  uint32_t rows, T, H, half;
+  float direction;
+  double eps;
+};
+
+}  // namespace nanogpt::cuda
