@@ -43,16 +43,6 @@ int32_t refuse_form(Check& check, uint32_t form) {
 
 using namespace nanogpt::cuda;
 
-NANOGPT_EXPORT int32_t nanogpt_attention_start(uint64_t context, uint64_t start, uint64_t tokens, uint32_t N, uint32_t T,
-                                               uint32_t window, uint32_t eos) {
-  Check check(context, "attention_start");
-  check.address("start", start).address("tokens", tokens).size("N", N).size("T", T).size("window", window);
-  check.multiple("N", N, "T", T);
-  if (check.failed()) return check.status();
-  const AttentionStartParams params{memory<int32_t>(start), memory<const int32_t>(tokens), N, T, window, static_cast<int32_t>(eos)};
-  return launch(check.context(), "attention_start", {{blocks_for(N, 256)}, 256}, params);
-}
-
 NANOGPT_EXPORT int32_t nanogpt_attention(uint64_t context, uint64_t y, uint64_t lse, uint64_t q, uint64_t k, uint64_t v,
                                          uint64_t start, uint32_t N, uint32_t T, uint32_t H, uint32_t D, uint32_t dtype,
                                          uint32_t form) {

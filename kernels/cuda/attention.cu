@@ -1,19 +1,9 @@
 // Attention forward in its simple form, for any head width and type: a block takes one tile of queries of one head through
 // the key tiles that it sees, with the online softmax in float32. Tiles lie in shared memory as floats; lanes meet at
-// barriers between tiles only. Also the mask itself, attention_start. May include only attention_tiles.h.
+// barriers between tiles only. May include only attention_tiles.h.
 #include "attention_tiles.h"
 
 namespace nanogpt::cuda {
-
-KERNEL(attention_start, AttentionStartParams, 256) {
-  const uint32_t n = blockIdx.x * blockDim.x + threadIdx.x;
-  if (n >= params.N) return;
-  const uint32_t position = n % params.T;
-  const uint32_t first = position < params.window ? n - position : n - params.window + 1;
-  uint32_t row = n;
-  while (row > first && params.tokens[row] != params.eos) row--;
-  params.start[n] = static_cast<int32_t>(row);
-}
 
 // What a block keeps of its queries while the keys pass by; a value for each row.
 struct Softmax {

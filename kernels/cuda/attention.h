@@ -13,13 +13,6 @@ namespace nanogpt::cuda {
 
 constexpr uint32_t kMostHeadWidth = 256;
 
-struct AttentionStartParams {
-  int32_t* start;
-  const int32_t* tokens;
-  uint32_t N, T, window;
-  int32_t eos;
-};
-
 struct AttentionShape {
   uint32_t N, T, H, D;
   uint32_t rows;   // of a tile

@@ -1,4 +1,6 @@
-// Parameters of the elementwise kernels, as host and device see them. May include only the standard library.
+// Parameters of the elementwise kernels, as host and device see them. Computes nothing; abi.h says what each op does with
+// its arrays and scalars.
+// May include only the standard library.
 #pragma once
 #include <cstdint>
 

@@ -1,5 +1,6 @@
-// Parameters of the kernels that find each row's first visible row. May include only the standard library.
-#pragma once
+// Parameters of the kernels that find each row's first visible row, and the tiles of rows that both sides must agree on.
+// Computes nothing and knows no device: attention_start in abi.h says what the numbers mean. May include only the standard
+// library.
 #include <cstdint>
 
 namespace nanogpt::cuda {

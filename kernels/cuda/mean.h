@@ -1,4 +1,6 @@
-// Parameters of the mean's kernels. May include only the standard library.
+// Parameters of the mean's two kernels, as host and device see them: one struct for both. Computes nothing; abi.h says what
+// the numbers mean.
+// May include only the standard library.
 #pragma once
 #include <cstdint>
 

@@ -1,5 +1,6 @@
-// Parameters of the kernels that scale and mix activations by learned scalars, and of the scalars' gradients. May include
-// only the standard library.
+// Parameters of the kernels that scale and mix activations by learned scalars, and of the scalars' gradients. Computes
+// nothing; abi.h says what the forms mean.
+// May include only the standard library.
 #pragma once
 #include <cstdint>
 

@@ -1,4 +1,6 @@
-// Parameters of the RMS norm kernels. May include only the standard library.
+// Parameters of the RMS norm kernels, as host and device see them: one struct for the norm and for its gradient. Computes
+// nothing; abi.h says what the numbers mean. May include only the
+// standard library.
 #pragma once
 #include <cstdint>
 

@@ -1,4 +1,6 @@
-// Parameters of the rotary kernels. May include only the standard library.
+// Parameters of the rotary kernels, as host and device see them. Computes nothing; abi.h says what the numbers mean, here
+// stands only what the launchers make of them.
+// May include only the standard library.
 #pragma once
 #include <cstdint>
 
