@@ -25,6 +25,7 @@ constexpr uint32_t kWarpLanes = 32;
 
 struct Block;
 struct Warp;
+struct Fiber;
 
 // What a fiber waits for, as a deadlock's report prints it.
 struct WaitReason {
@@ -43,8 +44,10 @@ struct Lane {
   Warp* warp = nullptr;
   State state = State::ready;
   WaitReason waiting;
-  Place place;
-  Stack stack;
+  Fiber* fiber = nullptr;  // null until it first runs
+  uint64_t cluster_arrivals = 0, cluster_waits = 0;
+  uint64_t priority = 0;
+  bool starved = false;
 };
 
 // The lane whose fiber runs on this thread. Outside a kernel there is none.
@@ -68,8 +71,11 @@ uint32_t draw(uint32_t bound);
 // Waits until somebody calls wake for this lane.
 void wait_here(const WaitReason& reason);
 void wake(Lane& lane);
-// Lets other fibers run; this one stays ready.
-void yield_lane();
+// Lets others run while this lane waits for something in memory: the end of every turn of a loop that polls. Turns in which
+// nothing else happens let pending operations be done and end in a fault.
+void yield_lane(Site site = {nullptr, 0});
+// Before every instruction whose effect others can see: lets the schedule put another lane first.
+void preempt();
 
 // Lanes of one warp, all in `mask`, that meet at one call: the last to come runs `execute(operands)` for all, where
 // operands[lane] points to what that lane brought (null for lanes outside the mask). Different ops, sites or masks at the
@@ -94,9 +100,29 @@ void warpgroup_collective(const char* op, T& mine, F execute, Site site) {
   }, &execute, site);
 }
 
-// Named barriers of the block: id 0 to 15, `threads` that take part (0: all of the block).
+// __syncwarp: also orders memory among the lanes of the mask.
+void warp_sync(uint32_t mask, Site site);
+// The lane that elect.sync elects: any of the mask, but for one mask always the same.
+uint32_t elected(uint32_t mask);
+
+// Named barriers of the block: id 0 to 15, `threads` that take part (0: all of the block). All lanes of a warp come to the
+// same call, as .aligned demands, and count as 32.
 void barrier_sync(uint32_t id, uint32_t threads, Site site);
 void barrier_arrive(uint32_t id, uint32_t threads, Site site);
+
+// The cluster: its blocks, this block's rank, its barrier (arrive releases, wait acquires), and the address by which
+// shared memory of block `rank` is reached from this one (mapa).
+uint32_t cluster_rank();
+uint32_t cluster_size();
+void cluster_arrive(Site site);
+void cluster_wait(Site site);
+uint32_t map_shared(uint32_t address, uint32_t rank, Site site);
+// Memory at an address that map_shared gave, or at one of this block. Faults when the block has exited.
+char* cluster_pointer(uint32_t address, uint32_t bytes, Site site);
+
+// setmaxnreg of the lane's warpgroup: .dec gives registers back to the block's pool, .inc waits until it has enough.
+void release_registers(uint32_t count, Site site);
+void take_registers(uint32_t count, Site site);
 
 // A kernel as the fake driver finds it by name; made by the KERNEL macro of ../cuda/device.h.
 struct KernelEntry {

@@ -26,4 +26,11 @@ char* shared_pointer(uint32_t address, uint32_t bytes, Site site) {
   return shared_memory() + address;
 }
 
+char* shared_pointer_in(Block& block, uint32_t address, uint32_t bytes, Site site) {
+  const uint32_t size = block.launch->shared_bytes;
+  if (address > size || bytes > size - address)
+    fault(site, "shared address %u and %u bytes: the block has %u bytes", address, bytes, size);
+  return block.shared + address;
+}
+
 }  // namespace nanogpt::emulation

@@ -7,12 +7,25 @@
 
 namespace nanogpt::emulation {
 
+Moment moment_of(uint32_t seed) { return seed == 0 ? Moment::eager : static_cast<Moment>(seed % 4); }
+
+const char* name_of(Moment moment) {
+  switch (moment) {
+    case Moment::eager: return "at once";
+    case Moment::random: return "at random";
+    case Moment::latest: return "as late as can be";
+    default: return "at mixed moments";
+  }
+}
+
 namespace {
 
 // Runs an operation as the lane that issued it. Its fault, if any, is kept in the processor's report.
 void run_operation(Pending& operation) {
   Lane* const before = processor->running;
   processor->running = operation.lane;
+  processor->note_progress();
+  operation.lane->block->pending--;
   try {
     operation.run();
   } catch (const Fault&) {
@@ -30,6 +43,7 @@ PendingId issue(const char* what, Site site, std::function<void()> run) {
     return 0;
   }
   const PendingId id = ++p.last_pending;
+  self().block->pending++;
   p.pending.push_back({id, what, site, &self(), moment, std::move(run)});
   return id;
 }

@@ -35,10 +35,7 @@ DEVICE float atomic_add(float* address, float x) { return atomicAdd(address, x);
 DEVICE void block_sync(PTX_ONLY_SITE) { emulation::barrier_sync(0, 0, site); }
 DEVICE void barrier_sync(uint32_t id, uint32_t threads SITE) { emulation::barrier_sync(id, threads, site); }
 DEVICE void barrier_arrive(uint32_t id, uint32_t threads SITE) { emulation::barrier_arrive(id, threads, site); }
-DEVICE void warp_sync(PTX_ONLY_SITE) {
-  int nothing = 0;
-  emulation::collective("syncwarp", kFullWarp, nothing, [](int* const*) {}, site);
-}
+DEVICE void warp_sync(PTX_ONLY_SITE) { emulation::warp_sync(kFullWarp, site); }
 
 template <class T>
 struct Exchange {
