@@ -97,11 +97,11 @@ class GpuContext final : public Context {
   uint64_t scratch() override { return scratch_; }
   uint64_t input_error() override { return input_error_; }
 
-  int32_t encode(TensorMap& map, int type, uint32_t rank, uint64_t address, const uint64_t* dims, const uint64_t* strides,
-                 const uint32_t* box, int swizzle) override {
+  int32_t encode(TensorMap& map, TensorType type, uint32_t rank, uint64_t address, const uint64_t* dims,
+                 const uint64_t* strides, const uint32_t* box, Swizzle swizzle) override {
     const uint32_t ones[5] = {1, 1, 1, 1, 1};
-    if (const Result result = driver_.tensor_map_encode(&map, type, rank, reinterpret_cast<void*>(address), dims, strides, box,
-                                                        ones, 0, swizzle, 2, 0))
+    if (const Result result = driver_.tensor_map_encode(&map, static_cast<int>(type), rank, reinterpret_cast<void*>(address),
+                                                        dims, strides, box, ones, 0, static_cast<int>(swizzle), 2, 0))
       return refuse(result, "encoding a", "tensor map");
     return NANOGPT_OK;
   }

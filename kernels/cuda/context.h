@@ -39,9 +39,10 @@ struct Context {
   virtual uint64_t scratch() = 0;
   // A device word that a kernel sets when its input breaks a limit that only it can see; read by sync and download.
   virtual uint64_t input_error() = 0;
-  // Fills a tensor map; a bad argument is an error with text.
-  virtual int32_t encode(TensorMap& map, int type, uint32_t rank, uint64_t address, const uint64_t* dims,
-                         const uint64_t* strides, const uint32_t* box, int swizzle) = 0;
+  // Fills a tensor map of `rank` dimensions, innermost first: dims and box in elements, strides (rank - 1) in bytes. A bad
+  // argument is an error with text.
+  virtual int32_t encode(TensorMap& map, TensorType type, uint32_t rank, uint64_t address, const uint64_t* dims,
+                         const uint64_t* strides, const uint32_t* box, Swizzle swizzle) = 0;
 };
 
 constexpr size_t kScratchBytes = size_t{64} << 20;

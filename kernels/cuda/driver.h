@@ -1,8 +1,9 @@
 // The functions of the CUDA driver API that this library calls, as a table opened at run time: from libcuda.so.1
 // (driver_library.cpp) or from the emulation's fake driver (../emulation/driver.cpp); exactly one of the two is linked in.
 // Types are stated here, as cuda.h of CUDA 13.0 states them, so that nothing of NVIDIA's is needed to build. Calls
-// nothing. May include only the standard library.
+// nothing. May include only tensor_map.h and the standard library.
 #pragma once
+#include "tensor_map.h"
 #include <cstddef>
 #include <cstdint>
 
@@ -18,11 +19,6 @@ using Module = void*;          // CUmodule
 using Function = void*;        // CUfunction
 using Graph = void*;           // CUgraph
 using GraphExec = void*;       // CUgraphExec
-
-// CUtensorMap: 128 opaque bytes at an address that is a multiple of 64.
-struct alignas(64) TensorMap {
-  uint64_t opaque[16];
-};
 
 // CUlaunchAttribute: an id and 64 bytes of value.
 struct LaunchAttribute {

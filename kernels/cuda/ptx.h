@@ -5,5 +5,8 @@
 #include "ptx/copy.h"
 #include "ptx/math.h"
 #include "ptx/matrix.h"
+#include "ptx/mbarrier.h"
 #include "ptx/sync.h"
+#include "ptx/tma.h"
+#include "ptx/wgmma.h"
 #include "ptx/words.h"
