@@ -64,10 +64,10 @@ DEVICE void load_matrix_x4_transposed(uint32_t (&r)[4], uint32_t shared SITE) {
   emulation::load_matrix(r, 4, true, shared, site);
 }
 DEVICE void store_matrix_x4(uint32_t shared, const uint32_t (&r)[4] SITE) {
-  emulation::store_matrix(r, 4, false, shared, site);
+  emulation::store_matrix(shared, r, 4, false, site);
 }
 DEVICE void store_matrix_x4_transposed(uint32_t shared, const uint32_t (&r)[4] SITE) {
-  emulation::store_matrix(r, 4, true, shared, site);
+  emulation::store_matrix(shared, r, 4, true, site);
 }
 DEVICE void mma_m16n8k16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2] SITE) {
   emulation::mma_m16n8k16(d, a, b, site);
