@@ -3,6 +3,7 @@
 // May import lib/base and the generated symbol table.
 
 import { messageOf, RunError } from "../lib/base/errors.ts";
+import { isThere } from "../lib/base/files.ts";
 import { NANOGPT_ABI_VERSION, SYMBOLS } from "./symbols.ts";
 
 /** An address, a size or a scalar. */
@@ -44,6 +45,19 @@ export function openLibrary(path: string | URL, target: string): NativeLibrary {
   };
 }
 
+/** A kernel library as a report tells it: with its ABI version, or why it has none to tell. */
+export type LibraryState = { readonly abi: number } | { readonly why: string };
+
+/** Asks a library for its ABI version and opens nothing else of it; `target` is what make builds it as. */
+export function libraryState(path: string, target: string): LibraryState {
+  if (!isThere(path)) return { why: `not built (make ${target})` };
+  try {
+    return { abi: libraryVersion(path, `make ${target}`) };
+  } catch (error) {
+    return { why: messageOf(error) };
+  }
+}
+
 /** Address of a JavaScript buffer, valid while the buffer is alive. */
 export function addressOf(buffer: ArrayBufferView<ArrayBuffer>): bigint {
   const pointer = Deno.UnsafePointer.of(buffer);
@@ -57,7 +71,7 @@ export function textIn(buffer: Uint8Array): string {
 }
 
 /** The ABI version that the library at `path` was built with; what goes wrong ends with the words `fix`. */
-export function libraryVersion(path: string | URL, fix: string): number {
+function libraryVersion(path: string | URL, fix: string): number {
   const probe = dlopen(path, { nanogpt_abi_version: SYMBOLS.nanogpt_abi_version }, fix);
   const version = probe.symbols.nanogpt_abi_version();
   probe.close();

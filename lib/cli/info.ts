@@ -6,6 +6,7 @@
 import { dirname, join } from "@std/path";
 import { builtinPaths } from "../../data/corpus.ts";
 import { CpuDevice, parseIsa } from "../../ffi/cpu.ts";
+import { type LibraryState, libraryState } from "../../ffi/native.ts";
 import { NANOGPT_ABI_VERSION } from "../../ffi/symbols.ts";
 import type { Assets } from "../base/assets.ts";
 import { messageOf } from "../base/errors.ts";
@@ -40,6 +41,8 @@ interface Info {
     readonly abi: number;
     readonly forced: boolean;
   };
+  /** The libraries with the GPU kernels. */
+  readonly gpuKernels: Readonly<Record<"cuda" | "emulated", LibraryState & { readonly library: string }>>;
   readonly corpus: string | null;
   readonly disks: readonly (DiskFacts & { readonly for: readonly string[] })[];
   readonly checks: readonly Check[];
@@ -83,6 +86,7 @@ function gather(context: Context): Info {
       abi: NANOGPT_ABI_VERSION,
       forced: environment.isa !== undefined,
     },
+    gpuKernels: { cuda: gpuKernels("cuda", assets), emulated: gpuKernels("emulated", assets) },
     corpus,
     disks: sameDisk(RUNS, DATA)
       ? [{ ...runs, for: [RUNS, DATA] }]
@@ -101,6 +105,11 @@ function kernelFacts(library: string, isa: string | undefined): KernelFacts {
   } catch (error) {
     return { why: messageOf(error) };
   }
+}
+
+function gpuKernels(kind: "cuda" | "emulated", { libraries }: Assets): Info["gpuKernels"][typeof kind] {
+  const library = libraries[kind];
+  return { library, ...libraryState(library, kind) };
 }
 
 /** What git says of the folder the program runs from; null where that is no checkout or there is no git. */
@@ -130,9 +139,11 @@ function show(info: Info): void {
     ["huge pages", hugePagesText(system.hugePages)],
     ["open files", system.openFiles === null ? "unknown" : `at most ${system.openFiles}`],
     ...kernelLines(kernels),
+    ["cuda", gpuKernelsText(info.gpuKernels.cuda)],
+    ["emulated", gpuKernelsText(info.gpuKernels.emulated)],
     ["corpus", info.corpus ?? "not made yet"],
     ...info.disks.map((disk): [string, string] => ["disk", diskText(disk)]),
-    ...nvidiaLines(system.nvidia),
+    ...nvidiaLines(system.nvidia, "abi" in info.gpuKernels.cuda),
   ];
   for (const [name, fact] of facts) out.line(`${name.padEnd(12)}${fact}`);
   out.line("");
@@ -170,6 +181,10 @@ function kernelLines(kernels: Info["kernels"]): [string, string][] {
   ];
 }
 
+function gpuKernelsText(state: Info["gpuKernels"]["cuda"]): string {
+  return "why" in state ? state.why : `${state.library}, ABI version ${state.abi}`;
+}
+
 function diskText(disk: Info["disks"][number]): string {
   const { folder, freeBytes, speed, why } = disk;
   const free = freeBytes === null ? "free space unknown" : `${formatQuantity(freeBytes, "B")} free`;
@@ -182,11 +197,17 @@ function diskText(disk: Info["disks"][number]): string {
   return `${folder} (${disk.for.join(" and ")}): ${free}; ${measured}`;
 }
 
-function nvidiaLines({ driver, devices, libraries }: SystemFacts["nvidia"]): [string, string][] {
+/** Driver, devices and libraries; `usable`: whether this build has kernels for them. */
+function nvidiaLines(
+  { driver, devices, libraries }: SystemFacts["nvidia"],
+  usable: boolean,
+): [string, string][] {
   const nodes = devices.length === 0 ? "no /dev/nvidia*" : devices.join(", ");
   const gpu = driver === null
     ? `no NVIDIA driver (no /proc/driver/nvidia/version), ${nodes}`
-    : `NVIDIA driver ${driver}, ${nodes}; this version trains on CPUs and does not use it`;
+    : `NVIDIA driver ${driver}, ${nodes}; ${
+      usable ? "nanogpt check --device cuda tries it" : "this build has no kernels for it (make cuda)"
+    }`;
   return [
     ["gpu", gpu],
     ...libraries.map(({ what, name, version, why }): [string, string] => [

@@ -3,6 +3,7 @@
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { NANOGPT_ABI_VERSION } from "../../ffi/symbols.ts";
+import { isThere } from "../../lib/base/files.ts";
 import { VERSION } from "../../lib/base/version.ts";
 import { inFolder } from "../data/helpers.ts";
 import { nanogpt } from "./command.ts";
@@ -15,6 +16,13 @@ Deno.test("nanogpt info --json holds every fact, and the checks decide the exit 
     assertEquals([found.version, found.deno], [VERSION, Deno.version.deno]);
     assertEquals(found.kernels.abi, NANOGPT_ABI_VERSION);
     assert(found.kernels.available.includes(found.kernels.isa));
+    for (const kind of ["cuda", "emulated"]) {
+      const { library, abi, why } = found.gpuKernels[kind];
+      assertEquals([abi ?? NANOGPT_ABI_VERSION, why ?? ""], [
+        NANOGPT_ABI_VERSION,
+        isThere(library) ? "" : `not built (make ${kind})`,
+      ]);
+    }
     assert(found.system.memory.total >= found.system.memory.usable);
     assertEquals(found.disks.map((disk: { folder: string; for: string[] }) => [disk.folder, disk.for]), [
       [folder, ["runs", "data"]],
@@ -45,6 +53,8 @@ Deno.test("nanogpt info as text; what blocks training has a fix, and exit code 1
         /^memory +[\d.]+ [GTM]iB, .* available; .*; a run may take /m,
         /^huge pages +transparent: /m,
         /^kernels +NANOGPT_ISA is "sse9", expected one of auto, portable, /m,
+        /^cuda +\S/m,
+        /^emulated +\S/m,
         /^disk +\/.* \(runs and data\): .* free; (wrote .* with fsync at .*B\/s, read back, mostly from the cache|not)/m,
         /^gpu +\S/m,
         /^ +NCCL: \S/m,
