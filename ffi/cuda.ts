@@ -4,9 +4,9 @@
 
 import { InternalError } from "../lib/base/errors.ts";
 import type { DeviceDescription, Recording } from "./device.ts";
-import { addressOf } from "./native.ts";
+import { addressOf, textIn } from "./native.ts";
 import { type NativeCall, NativeDevice, type NativeMemory, parseIsaOf } from "./native_device.ts";
-import { NANOGPT_ISA_AUTO, NANOGPT_ISA_SM80, NANOGPT_ISA_SM90A } from "./symbols.ts";
+import { NANOGPT_ISA_AUTO, NANOGPT_ISA_SM80, NANOGPT_ISA_SM90A, SYMBOLS } from "./symbols.ts";
 
 /** Kernels by the chips they are for: their codes in kernels/abi.h. */
 const ISA_CODES = { auto: NANOGPT_ISA_AUTO, sm80: NANOGPT_ISA_SM80, sm90a: NANOGPT_ISA_SM90A } as const;
@@ -29,6 +29,9 @@ export function parseGpuIsa(text: string | undefined, kind: GpuOptions["kind"]):
 
 /** Bytes of one copy: enough that its start costs nothing, and bounds what a copy holds beside its two ends. */
 const COPY_BYTES = 16 << 20;
+
+/** Room for the self-test's lines. */
+const REPORT_BYTES = 1 << 16;
 
 class GpuMemory implements NativeMemory {
   readonly bytes: number;
@@ -104,16 +107,37 @@ export class GpuDevice extends NativeDevice {
     this.native("nanogpt_schedule", seed, processors);
   }
 
+  /**
+   * The library's own test of every wrapped instruction on random data: a line each, one that begins with FAIL where the
+   * result was not the stated one. Undefined where the library has no such test.
+   */
+  selfTest(): string[] | undefined {
+    const symbol = "nanogpt_selftest";
+    if (!(symbol in SYMBOLS)) return undefined;
+    const text = new Uint8Array(REPORT_BYTES);
+    if (!this.supports(symbol, addressOf(text), text.length)) return undefined;
+    return textIn(text).split("\n").filter((line) => line !== "");
+  }
+
   /** The calls as one graph; undefined where the library has none. Nothing may be uploaded or downloaded meanwhile. */
   capture(calls: readonly (() => void)[]): Recording | undefined {
     if (!this.supports("nanogpt_graph_begin")) return undefined;
     try {
       for (const call of calls) call();
     } catch (error) {
-      this.#endGraph().free();
+      this.#abandonGraph();
       throw error;
     }
     return this.#endGraph();
+  }
+
+  /** Ends a recording that failed; that ending it fails too is no news. */
+  #abandonGraph(): void {
+    try {
+      this.#endGraph().free();
+    } catch {
+      // What failed first tells.
+    }
   }
 
   #endGraph(): Recording {

@@ -14,6 +14,7 @@ import {
   type Workload,
   WORKLOADS,
 } from "../run/bench.ts";
+import { formatWorkers } from "../run/devices.ts";
 import type { StepGroup } from "../run/step_times.ts";
 import type { Timing } from "../run/timing.ts";
 import type { Context } from "./context.ts";
@@ -64,12 +65,12 @@ function chosenWorkloads(name: string | undefined): readonly Workload[] {
 }
 
 function formatMachine({ description, peak }: BenchMachine): string {
-  const { machine, isa, threads, available, simulated } = description;
+  const { machine, isa, available, simulated } = description;
   return [
     `machine      ${machine}`,
-    `isa          ${isa}${simulated ? ", simulated" : ""} (available: ${
-      available.join(", ")
-    }), ${threads} threads`,
+    `isa          ${isa}${simulated ? ", simulated" : ""} (available: ${available.join(", ")}), ${
+      formatWorkers(description)
+    }`,
     `peak         ${formatPeak(peak)}`,
     "",
   ].join("\n");

@@ -198,7 +198,7 @@ function diskText(disk: Info["disks"][number]): string {
 }
 
 /** Driver, devices and libraries; `usable`: whether this build has kernels for them. */
-function nvidiaLines(
+export function nvidiaLines(
   { driver, devices, libraries }: SystemFacts["nvidia"],
   usable: boolean,
 ): [string, string][] {

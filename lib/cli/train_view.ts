@@ -2,6 +2,7 @@
 // Formats events; knows nothing of training and ends nothing. What it shows is also in the run's log, without the
 // drawing. May import progress.ts, lib/base and event types.
 
+import { formatWorkers } from "../run/devices.ts";
 import type { TrainEvent } from "../run/events.ts";
 import { formatBytes, formatCount } from "../base/units.ts";
 import { formatBar, formatDuration, StatusLine } from "./progress.ts";
@@ -81,7 +82,7 @@ export class TrainView {
     const tera = peak
       ? `, measured peak ${formatCount(Math.max(peak.f32FlopsPerSecond, peak.bf16FlopsPerSecond))}FLOP/s`
       : "";
-    this.#status.line(`${device.machine}: ${device.isa}${simulated}, ${device.threads} threads${tera}`);
+    this.#status.line(`${device.machine}: ${device.isa}${simulated}, ${formatWorkers(device)}${tera}`);
     this.#status.line(
       `${formatCount(event.parameters)} parameters, ${formatBytes(event.plannedBytes)} planned, ` +
         `${event.steps} steps of ${formatCount(event.tokensPerStep)} tokens, run in ${this.#folder}`,

@@ -42,6 +42,9 @@ export interface BenchRequest {
   readonly budget: Budget;
 }
 
+/** How to time a training workload. */
+export type RecordRequest = Pick<BenchRequest, "precision" | "budget" | "byStep">;
+
 /** The peer's side of a workload. */
 export interface PeerResult {
   readonly description: PeerDescription;
@@ -110,6 +113,17 @@ export async function runBench(
   }
 }
 
+/** train-124m on an open device, for a report of more than speed. */
+export async function benchRecord(
+  device: Device,
+  peak: DevicePeak | undefined,
+  request: RecordRequest,
+): Promise<BenchResult> {
+  const { kind, isa } = device.describe();
+  const figures = await trainingResult("train-124m", { ...request, peer: undefined }, device, peak);
+  return { workload: "train-124m", device: kind, isa, precision: request.precision, ...figures };
+}
+
 async function benchWorkload(
   workload: Workload,
   request: BenchRequest,
@@ -176,7 +190,7 @@ function workOf(
 
 async function trainingResult(
   workload: TrainingWorkload,
-  request: BenchRequest,
+  request: RecordRequest & Pick<BenchRequest, "peer">,
   device: Device,
   peak: DevicePeak | undefined,
 ): Promise<Figures> {

@@ -1,9 +1,8 @@
-// Every op of the table, over all its sample cases, on every instruction set: values against the float64 reference
-// device, guard words around every tensor, inputs unchanged, outputs added to and written in place, and the same bits on
-// one thread and on two. Sets that this machine lacks run simulated.
+// Every op of the table, over all its sample cases, on every instruction set and on the emulated GPU in every form: values
+// against the float64 reference device, guard words around every tensor, inputs unchanged, outputs added to and written in
+// place, and the same bits on one thread and on two, on one processor and on seven. Sets that this machine lacks run simulated.
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import type { CpuDevice } from "../../ffi/cpu.ts";
 import type { Device } from "../../ffi/device.ts";
 import { at } from "../../lib/graph/node.ts";
 import { OP_NAMES, type OpName } from "../../lib/graph/op.ts";
@@ -11,54 +10,47 @@ import { OPS } from "../../lib/graph/ops.ts";
 import { caseName, casesOf } from "../../lib/graph/samples.ts";
 import { judge, runCase, type Variant, variantName, variantsOf, weigh } from "../../lib/run/check_ops.ts";
 import { activationType, type Precision } from "../../lib/run/devices.ts";
-import { type CpuSet, cpuSets, openSet } from "./cpu_sets.ts";
+import { callsOf, openSubjects, SUBJECT_NAMES } from "./subjects.ts";
 
-const SETS = cpuSets();
 const PRECISIONS: readonly Precision[] = ["fp32", "bf16"];
 
-/** Every set on one thread and on two. */
-function openAll(): { set: CpuSet; one: CpuDevice; two: CpuDevice }[] {
-  return SETS.map((set) => ({ set, one: openSet(set, 1), two: openSet(set, 2) }));
-}
-
 function checkEverywhere(op: OpName, precision: Precision): string[] {
-  const devices = openAll();
   const problems: string[] = [];
-  try {
-    for (const c of casesOf(op, activationType("cpu", precision))) {
-      const w = weigh(c);
-      for (const variant of variantsOf(c)) {
-        for (const { set, one, two } of devices) {
-          const name = `${set.isa}, ${caseName(c)}, ${variantName(c, variant)}`;
-          const [outcome, again] = [runCase(one, w, variant), runCase(two, w, variant)];
-          problems.push(...judge(w, variant, outcome).problems.map((problem) => `${name}: ${problem}`));
-          problems.push(...again.harm.map((problem) => `${name}, two threads: ${problem}`));
-          outcome.outputs.forEach((bytes, o) => {
-            if (at(again.outputs, o).every((byte, i) => byte === bytes[i])) return;
-            problems.push(`${name}: output ${o} has other bits on two threads than on one`);
-          });
-        }
-      }
+  using subjects = openSubjects();
+  for (const c of casesOf(op, activationType("cpu", precision))) {
+    const w = weigh(c);
+    for (const { subject, variant, form } of callsOf(c, subjects.all)) {
+      const kernel = form === undefined ? "" : ` ${form}`;
+      const name = `${subject.name}${kernel}, ${caseName(c)}, ${variantName(c, variant)}`;
+      const [outcome, again] = subject.twice((device) => runCase(device, w, variant, form));
+      problems.push(...judge(w, variant, outcome).problems.map((problem) => `${name}: ${problem}`));
+      problems.push(...again.harm.map((problem) => `${name}, ${subject.second}: ${problem}`));
+      outcome.outputs.forEach((bytes, o) => {
+        if (at(again.outputs, o).every((byte, i) => byte === bytes[i])) return;
+        problems.push(`${name}: output ${o} has other bits on ${subject.second} than on ${subject.first}`);
+      });
     }
-  } finally {
-    devices.forEach(({ one, two }) => [one, two].forEach((device) => device.close()));
   }
   return problems;
 }
 
 for (const op of OP_NAMES) {
   Deno.test({
-    name: `${op} agrees with the reference device on ${SETS.map(({ isa }) => isa).join(", ")}`,
-    ignore: SETS.length === 0,
+    name: `${op} agrees with the reference device on ${SUBJECT_NAMES.join(", ")}`,
+    ignore: SUBJECT_NAMES.length === 0,
     fn: () => assertEquals(PRECISIONS.flatMap((precision) => checkEverywhere(op, precision)), []),
   });
 }
 
-Deno.test("each set reports itself and not another", { ignore: SETS.length === 0 }, () => {
-  for (const { set, one, two } of openAll()) {
-    assertEquals([one.describe().isa, one.describe().simulated], [set.isa, set.simulated]);
-    assertEquals([one.describe().threads, two.describe().threads], [1, 2]);
-    [one, two].forEach((device) => device.close());
+Deno.test("each device reports itself and not another", { ignore: SUBJECT_NAMES.length === 0 }, () => {
+  using subjects = openSubjects();
+  for (const { describe, twice } of subjects.all) {
+    const found = twice((device) => device.describe());
+    assertEquals(found.map(({ isa, simulated }) => [isa, simulated]), [
+      describe.slice(0, 2),
+      describe.slice(0, 2),
+    ]);
+    assertEquals(found.map(({ threads }) => threads), [...describe[2]]);
   }
 });
 

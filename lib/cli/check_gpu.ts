@@ -1,0 +1,98 @@
+// nanogpt check on a GPU device: one report to paste back, the first thing to run on a new GPU: machine, driver and library,
+// every op in every form, every wrapped instruction, golden files, measured limits, and on a real GPU the speed of training.
+// Goes on after a failure, so that one run tells all. Imports ffi/, lib/base, lib/run and its neighbours.
+
+import type { GpuDevice } from "../../ffi/cuda.ts";
+import type { DevicePeak } from "../../ffi/device.ts";
+import { NANOGPT_ABI_VERSION } from "../../ffi/symbols.ts";
+import { VERSION } from "../base/version.ts";
+import { benchRecord } from "../run/bench.ts";
+import { formatWorkers, type Precision } from "../run/devices.ts";
+import { systemFacts, THIS_SYSTEM } from "../run/system.ts";
+import { formatPeak, formatResult } from "./bench.ts";
+import { checkGoldens, checkTable, type GoldenFile, verdict } from "./check_tables.ts";
+import type { Context } from "./context.ts";
+import { nvidiaLines } from "./info.ts";
+import { out } from "./output.ts";
+import { commitOf } from "./version.ts";
+
+/** What is checked besides the ops. */
+export interface GpuCheck {
+  readonly goldens: readonly GoldenFile[];
+  readonly precisions: readonly Precision[];
+  /** One object a part instead of text. */
+  readonly json: boolean;
+}
+
+/** Runs everything and prints it; returns whether all that can pass does. */
+export async function reportGpu(device: GpuDevice, request: GpuCheck, context: Context): Promise<boolean> {
+  const { goldens, precisions, json } = request;
+  showMachine(device, context, json);
+  const passes = [
+    checkTable(device, precisions, json),
+    showSelfTest(device.selfTest(), json),
+    ...precisions.map((precision) => checkGoldens(device, goldens, precision, json)),
+  ];
+  const peak = device.measurePeak();
+  showPeak(peak, json);
+  if (device.kind === "cuda") await showSpeed(device, peak, json);
+  else if (!json) out.line("train-124m   left out: an emulation's speed says nothing of a GPU's");
+  const pass = passes.every((one) => one);
+  if (!json) out.line(`\n${verdict(pass)} of all above`);
+  return pass;
+}
+
+function showMachine(device: GpuDevice, context: Context, json: boolean): void {
+  const description = device.describe();
+  const { nvidia } = systemFacts(THIS_SYSTEM);
+  const commit = commitOf(context);
+  if (json) {
+    const program = { version: VERSION, commit, abi: NANOGPT_ABI_VERSION };
+    out.line(JSON.stringify({ check: "machine", ...description, ...program, nvidia }));
+    return;
+  }
+  const { machine, isa, available } = description;
+  const lines: [string, string][] = [
+    ["nanogpt", `${VERSION}, commit ${commit}, ABI version ${NANOGPT_ABI_VERSION}`],
+    ["machine", `${machine}: ${isa} of ${available.join(", ")}, ${formatWorkers(description)}`],
+    ...nvidiaLines(nvidia, true),
+  ];
+  for (const [name, text] of lines) out.line(`${name.padEnd(13)}${text}`);
+  out.line("");
+}
+
+/** The instructions' own test; what the library does not have cannot fail. */
+function showSelfTest(lines: readonly string[] | undefined, json: boolean): boolean {
+  const pass = (lines ?? []).every((line) => !line.startsWith("FAIL"));
+  if (json) {
+    out.line(
+      JSON.stringify({ check: "instructions", verdict: lines ? verdict(pass) : null, lines: lines ?? [] }),
+    );
+    return pass;
+  }
+  if (!lines) {
+    out.line("\nInstructions: this library has no test of them");
+    return pass;
+  }
+  out.line("\nEvery wrapped instruction, on random data");
+  for (const line of lines) out.line(`  ${line}`);
+  out.line(verdict(pass));
+  return pass;
+}
+
+function showPeak(peak: DevicePeak | undefined, json: boolean): void {
+  if (json) out.line(JSON.stringify({ check: "peak", ...peak }));
+  else out.line(`\npeak         ${formatPeak(peak)}`);
+}
+
+/** Most time and runs of each of the two timings. */
+const BUDGET = { ms: 12_000, mostRuns: 9 };
+
+/** The record's 65,536 tokens a GPU: as training runs them, then each step of the plan by itself. */
+async function showSpeed(device: GpuDevice, peak: DevicePeak | undefined, json: boolean): Promise<void> {
+  for (const byStep of [false, true]) {
+    const result = await benchRecord(device, peak, { precision: "bf16", budget: BUDGET, byStep });
+    if (json) out.line(JSON.stringify(result));
+    else out.write(formatResult(result));
+  }
+}
