@@ -62,6 +62,8 @@ export interface PlanOptions extends ConfigOptions {
   readonly flags: ConfigFlags;
   readonly text: boolean;
   readonly json: boolean;
+  /** Machine to project a training step onto, by name. */
+  readonly target: string | undefined;
 }
 
 /** nanogpt bench [WORKLOAD] */

@@ -1,12 +1,17 @@
 // nanogpt plan: what a configuration's training costs, before any device is touched: the numbers of the plan, whether
-// it fits into this machine's memory and, on request, the plan itself. Opens no device, but to learn whether `auto` would take
-// a GPU, and reads no data; a plan that does not fit is an answer, not an error. May import lib/base, lib/config, lib/plan
-// and lib/run.
+// it fits into this machine's memory and, on request, the plan itself; or what a step of it would take on a target
+// machine. Opens no device, but to learn whether `auto` would take a GPU, and reads no data; a plan that does not fit is
+// an answer, not an error. May import lib/base, lib/config, lib/plan and lib/run.
 
 import { formatBytes } from "../base/units.ts";
 import { resolveConfig } from "../config/load.ts";
+import { PRESETS } from "../config/presets.ts";
+import type { Config } from "../config/schema.ts";
+import { project, type ProjectionRequest, projectSteps, sequencesPerRank } from "../plan/projection.ts";
+import { formatProjection } from "../plan/projection_text.ts";
 import { formatReport, reportPlan } from "../plan/report.ts";
-import { formatPlan } from "../plan/text.ts";
+import { RECORD, type Target, targetOf, TRACES } from "../plan/targets.ts";
+import { formatPlan, shapesOf } from "../plan/text.ts";
 import { planTarget, usableBytes } from "../run/devices.ts";
 import { planTraining } from "../run/trainer.ts";
 import type { Context } from "./context.ts";
@@ -15,7 +20,9 @@ import { out } from "./output.ts";
 
 /** Prints the plan's numbers, as text or as one JSON object; returns the exit code, 0 also when it does not fit here. */
 export function plan(options: PlanOptions, { assets: { libraries }, environment }: Context): number {
+  const onto = options.target === undefined ? undefined : targetOf(options.target);
   const { config } = resolveConfig(options);
+  if (onto) return planOnto(onto, config, options);
   const { data, device, preset } = config;
   const target = planTarget({ ...device, libraries, environment });
   const found = planTraining(config, target);
@@ -50,4 +57,58 @@ export function plan(options: PlanOptions, { assets: { libraries }, environment 
 function memoryText(available: number, fits: boolean): string {
   if (!Number.isFinite(available)) return "memory not known before the device is opened";
   return `${formatBytes(available)} available: ${fits ? "fits" : "does not fit"}`;
+}
+
+/**
+ * Prints what a training step would take on the target. The plan is one rank's, in bf16 whatever the device section
+ * says, which is about this machine; UserError where the ranks cannot share the step's sequences out.
+ */
+function planOnto(target: Target, config: Config, { json, text }: PlanOptions): number {
+  const { preset, model, data, optim, schedule } = config;
+  const { sequenceLength, deviceBatchSequences, batchSequences } = data;
+  const rankSequences = sequencesPerRank(data, target);
+  const microbatches = rankSequences / deviceBatchSequences;
+  const request: ProjectionRequest = {
+    plan: planTraining({
+      ...config,
+      data: { ...data, batchSequences: rankSequences },
+      device: { ...config.device, kind: "cuda", precision: "bf16" },
+    }, { kind: "cuda" }),
+    target,
+    model,
+    sequenceLength,
+    deviceBatchSequences,
+    microbatches,
+    nsSteps: optim.nsSteps,
+    steps: schedule.steps,
+  };
+  const report = project(request);
+  const steps = text ? projectSteps(request) : [];
+  const tokensPerStep = batchSequences * sequenceLength;
+  const isRecord = trainsAsRecord(config);
+  if (json) {
+    const listed = steps.map(({ step, ...times }) => ({
+      ...{ phase: step.phase, op: step.op, shapes: shapesOf(step), flops: step.flops, bytes: step.bytes },
+      ...times,
+    }));
+    out.line(JSON.stringify({
+      ...{ preset, projected: true, target, precision: "bf16", tokensPerStep, microbatches },
+      ...report,
+      ...{ record: isRecord ? RECORD : null, traces: TRACES },
+      ...(text && { steps: listed }),
+    }));
+    return 0;
+  }
+  const { dim } = model;
+  const context = { preset, target, microbatches, dim, tokensPerStep, steps: schedule.steps, isRecord };
+  out.write(formatProjection(context, report, steps));
+  return 0;
+}
+
+/** Whether the mathematics of training, data aside, are the record's: how its sequences are split changes nothing. */
+function trainsAsRecord(config: Config): boolean {
+  const mathematics = (
+    { model, optim, schedule, data }: Pick<Config, "model" | "optim" | "schedule" | "data">,
+  ) => JSON.stringify([model, optim, schedule, data.sequenceLength, data.batchSequences]);
+  return mathematics(config) === mathematics(PRESETS["speedrun-2024-11-19"].values);
 }

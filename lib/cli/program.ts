@@ -109,11 +109,15 @@ function addTraining(program: Program, choose: (action: Action) => void): void {
   configCommand(program, "plan", "memory, FLOPs and bytes of a configuration, before any device is touched")
     .option("--device <name>", "auto, cpu, cuda, emulated or reference")
     .option("--precision <name>", "fp32 or bf16")
-    .option("--text", "print the plan itself too")
+    .option(
+      "--target <name>",
+      "what a step would take there instead: h100x1 or h100x8; floors and expected times",
+    )
+    .option("--text", "print the plan itself too, step by step")
     .option("--json", "one object")
     .action((file, options) => {
-      const { device, precision, text = false, json = false } = options;
-      const request = { ...configOptions(file, options), flags: { device, precision }, text, json };
+      const { device, precision, text = false, json = false, target } = options;
+      const request = { ...configOptions(file, options), flags: { device, precision }, text, json, target };
       choose(async (context) => (await import("./plan.ts")).plan(request, context));
     });
 }

@@ -48,3 +48,21 @@ export function sides(step: Step): { outputs: readonly Place[]; inputs: readonly
 function formatPlace(place: Place): string {
   return `${place.name} ${formatType(place)}@${place.offset}`;
 }
+
+/** Types of a step's outputs and inputs, scratch left out: what tells steps of one op apart. */
+export function shapesOf(step: Step): string {
+  const { outputs, inputs } = sides(step);
+  const named = inputs.filter((place) => place.name !== "workspace");
+  return `${typesOf(outputs)} = ${typesOf(named)}`;
+}
+
+/** "f32[4096], 2 bf16[4096x256]": neighbours of one type are counted. */
+function typesOf(places: readonly Place[]): string {
+  const runs: { type: string; count: number }[] = [];
+  for (const type of places.map(formatType)) {
+    const last = runs.at(-1);
+    if (last?.type === type) last.count++;
+    else runs.push({ type, count: 1 });
+  }
+  return runs.map(({ type, count }) => count > 1 ? `${count} ${type}` : type).join(", ");
+}

@@ -1,12 +1,11 @@
 // Where the time of plan steps goes: times collected by the executor's hook, summed over steps of the same op and
 // shapes, beside the least time that the machine's measured peaks allow. Runs nothing and prints nothing. May import
-// the graph, the plan and device types.
+// the plan and device types.
 
 import type { DevicePeak } from "../../ffi/device.ts";
 import type { Precision } from "./devices.ts";
-import { formatType } from "../graph/node.ts";
-import { nameOf, sides } from "../plan/text.ts";
-import type { Place, Step } from "../plan/plan.ts";
+import { nameOf, shapesOf } from "../plan/text.ts";
+import type { Step } from "../plan/plan.ts";
 
 /** All steps of one op and shape in one run of the work. */
 export interface StepGroup {
@@ -87,21 +86,4 @@ function groupOf(
     floorShare: floorMs / ms,
     lostMs: ms - floorMs,
   };
-}
-
-function shapesOf(step: Step): string {
-  const { outputs, inputs } = sides(step);
-  const named = inputs.filter((place) => place.name !== "workspace");
-  return `${typesOf(outputs)} = ${typesOf(named)}`;
-}
-
-/** "f32[4096], 2 bf16[4096x256]": neighbours of one type are counted. */
-function typesOf(places: readonly Place[]): string {
-  const runs: { type: string; count: number }[] = [];
-  for (const type of places.map(formatType)) {
-    const last = runs.at(-1);
-    if (last?.type === type) last.count++;
-    else runs.push({ type, count: 1 });
-  }
-  return runs.map(({ type, count }) => count > 1 ? `${count} ${type}` : type).join(", ");
 }

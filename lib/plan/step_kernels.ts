@@ -1,0 +1,223 @@
+// A plan's steps as GPU kernels: group, FLOPs, bytes and what decides their speed. A step is one kernel, but for
+// attention's gradient, the head and Newton-Schulz, which no GPU does in one. Takes plans of bf16 training; prices
+// nothing. May import the graph and lib/plan.
+
+import { InternalError } from "../base/errors.ts";
+import { at } from "../graph/node.ts";
+import type { OpName } from "../graph/op.ts";
+import { ACCUMULATE_FIRST, ACCUMULATE_NEXT, REFRESH } from "./build.ts";
+import {
+  type Counted,
+  type Exchange,
+  type Group,
+  headKernels,
+  type Kernel,
+  passKernel,
+  productKernel,
+} from "./kernels.ts";
+import { type Lasting, type Place, type Plan, programOf, type Step, tensorBytes } from "./plan.ts";
+import type { ProductForm } from "./targets.ts";
+import { shapesOf } from "./text.ts";
+
+/** How a plan's programs make up one rank's training step. */
+export interface StepShape {
+  readonly microbatches: number;
+  /** Ranks among which update and refresh are shared out by size. */
+  readonly ranks: number;
+  /** Keys that attention visits for a token. */
+  readonly keys: number;
+}
+
+/** A step of the plan, where it stands, and its kernels. */
+export interface PlannedStep {
+  readonly program: string;
+  readonly index: number;
+  readonly step: Step;
+  readonly kernels: readonly Counted[];
+}
+
+/** The steps of one rank's training step, in order; each with how often it runs. */
+export function plannedSteps(plan: Plan, shape: StepShape): PlannedStep[] {
+  const programs: [string, number][] = [
+    [ACCUMULATE_FIRST, 1],
+    [ACCUMULATE_NEXT, shape.microbatches - 1],
+    ["update", 1 / shape.ranks],
+    [REFRESH, 1 / shape.ranks],
+  ];
+  return programs.filter(([, count]) => count > 0).flatMap(([program, count]) =>
+    programOf(plan, program).steps.map((step, index) => {
+      const group = program === REFRESH ? "optimisers" : groupOf(step);
+      const kernels = kernelsOf(step, group, shape.keys).map((kernel) => ({ kernel, count }));
+      return { program, index, step, kernels };
+    })
+  );
+}
+
+/** What ranks exchange: every gradient, and every weight in the form in which the programs read it. */
+export function plannedExchange(plan: Plan): Exchange {
+  const steps = programOf(plan, ACCUMULATE_FIRST).steps;
+  const lasting = new Set<Place>(plan.lasting.values());
+  const touched = [...new Set(steps.flatMap(({ tensors }) => tensors))]
+    .filter((place): place is Lasting => lasting.has(place));
+  const weights = touched.filter(({ kind }) => kind === "parameter" || kind === "copy");
+  const gradients = touched.filter(({ kind }) => kind === "gradient");
+  const bytes = (tensors: readonly Lasting[]) =>
+    tensors.reduce((sum, tensor) => sum + tensorBytes(tensor), 0);
+  return {
+    scatterBytes: bytes(gradients),
+    lastScatterBytes: bytes(gradients.slice(-1)),
+    gatherBytes: bytes(weights),
+    firstGatherBytes: bytes(weights.slice(0, 1)),
+  };
+}
+
+/** The group of each op; null: the parameter among its tensors decides. */
+const GROUP_OF: Readonly<Record<OpName, Group | null>> = {
+  fill: "head and loss",
+  cast: "other",
+  add: "gradient sums",
+  axpby: "other",
+  affine: "other",
+  scale: "norms and mixes",
+  scaleGrad: "norms and mixes",
+  mix: null,
+  mixGrad: null,
+  reluSquared: "mlp",
+  reluSquaredGrad: "mlp",
+  softcap: "head and loss",
+  softcapGrad: "head and loss",
+  mean: "head and loss",
+  broadcast: "head and loss",
+  embed: "embedding",
+  embedGrad: "embedding",
+  selectRow: "other",
+  rmsNorm: "norms and mixes",
+  rmsNormGrad: "norms and mixes",
+  ropeTable: "q, k, v",
+  rope: "q, k, v",
+  normRope: "q, k, v",
+  normRopeGrad: "q, k, v",
+  matmul: null,
+  matmulAdd: null,
+  attentionStart: "attention",
+  attention: "attention",
+  attentionGrad: "attention",
+  crossEntropy: "head and loss",
+  crossEntropyGrad: "head and loss",
+  headLoss: "head and loss",
+  headLossGrad: "head and loss",
+  adam: "optimisers",
+  nesterov: "optimisers",
+  frobeniusNormalise: "optimisers",
+  newtonSchulz: "optimisers",
+  applyUpdate: "optimisers",
+};
+
+/** Where a product or mix belongs, by the parameter among its tensors, under its own name, its copy's or gradient's. */
+const GROUP_OF_PARAMETER: readonly [RegExp, Group][] = [
+  [/\.attn\.([qkv]\.weight|value_mix)/, "q, k, v"],
+  [/\.attn\.proj\.weight/, "output product"],
+  [/\.mlp\./, "mlp"],
+  [/\.residual_mix|skip_weights/, "norms and mixes"],
+  [/head\.weight/, "head and loss"],
+];
+
+/** Ops of the forward pass that no gradient rule uses: in the backward pass their results are made again. */
+const FORWARD_ONLY: readonly OpName[] = ["rmsNorm", "normRope", "mix", "reluSquared"];
+
+function groupOf(step: Step): Group {
+  if (step.phase === "update") return "optimisers";
+  if (step.phase === "backward" && FORWARD_ONLY.includes(step.op)) return "recomputation";
+  const group = GROUP_OF[step.op];
+  if (group) return group;
+  const found = GROUP_OF_PARAMETER.find(([name]) => step.tensors.some((tensor) => name.test(tensor.name)));
+  return found?.[1] ?? "other";
+}
+
+function kernelsOf(step: Step, group: Group, keys: number): Kernel[] {
+  const common = { group, phase: step.phase, name: step.op, shapes: shapesOf(step) };
+  switch (step.op) {
+    case "matmul":
+    case "matmulAdd":
+      return [productOf(step, common)];
+    case "attention": {
+      const [N, C, D] = attentionSizes(step);
+      const work = { kind: "attention", direction: "forward", headWidth: D } as const;
+      return [passKernel({ ...common, bytes: step.bytes, flops: 4 * keys * N * C, work })];
+    }
+    case "attentionGrad":
+      return attentionGradOf(step, common, keys);
+    case "headLoss":
+    case "headLossGrad": {
+      const [N, C, V, chunk, accumulate] = step.args;
+      const sizes = { N: whole(N), C: whole(C), V: whole(V), chunk: whole(chunk) };
+      const kernels = headKernels({ ...sizes, accumulate: step.op === "headLossGrad" && accumulate === 1 });
+      return step.op === "headLossGrad" ? kernels : kernels.slice(0, 1);
+    }
+    case "newtonSchulz": {
+      const [rows, columns, iterations] = step.args.map(whole);
+      const shortSide = Math.min(whole(rows), whole(columns));
+      return [passKernel({
+        ...common,
+        flops: step.flops,
+        bytes: step.bytes,
+        work: { kind: "newtonSchulz", shortSide, batch: 1 },
+        launches: 1 + 3 * whole(iterations),
+      })];
+    }
+    default:
+      return [passKernel({ ...common, flops: step.flops, bytes: step.bytes })];
+  }
+}
+
+type Common = Pick<Kernel, "group" | "phase" | "name" | "shapes">;
+
+function productOf(step: Step, common: Common): Kernel {
+  const [m, n, k, transA, transB] = step.args;
+  const form: ProductForm = transA ? "wgrad" : transB ? "forward" : "dgrad";
+  const residual = step.op === "matmulAdd" ? tensorBytes(at(step.tensors, 0)) : 0;
+  return productKernel({ m: whole(m), n: whole(n), k: whole(k), form }, {
+    ...common,
+    flops: step.flops,
+    bytes: step.bytes,
+    epilogueBytes: residual,
+  });
+}
+
+/** (N, C, D) of an attention step. */
+function attentionSizes(step: Step): [number, number, number] {
+  const [N, , H, D] = step.args;
+  return [whole(N), whole(H) * whole(D), whole(D)];
+}
+
+/**
+ * The gradient in FlashAttention's way: rows of dO O first, then tiles that add to a float32 dQ, which is zeroed before
+ * and rounded after. Ten FLOPs a visited pair and column: five products.
+ */
+function attentionGradOf(step: Step, common: Common, keys: number): Kernel[] {
+  const [N, C, D] = attentionSizes(step);
+  const [act, f32, rowSums] = [2 * N * C, 4 * N * C, 4 * N * (C / D)];
+  return [
+    passKernel({
+      ...common,
+      bytes: 6 * act + f32 + 2 * rowSums, // dO, q, k, v, dk, dv; dQ; log-sum-exp and row sums
+      flops: 10 * keys * N * C,
+      work: { kind: "attention", direction: "backward", headWidth: D },
+    }),
+    passKernel({
+      ...common,
+      name: "attentionGrad: row sums, dQ",
+      shapes: `${N}x${C}`,
+      bytes: 2 * act + rowSums + f32 + (f32 + act), // dO, O; zeroed; read and rounded
+      launches: 3,
+    }),
+  ];
+}
+
+/** A size among a step's arguments, which must be there. */
+function whole(value: number | undefined): number {
+  if (value === undefined || !Number.isInteger(value)) {
+    throw new InternalError(`A step's argument is ${value}, expected a size`);
+  }
+  return value;
+}
