@@ -4,6 +4,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { PRESET_NAMES } from "../../lib/config/schema.ts";
 import { PRESETS } from "../../lib/config/presets.ts";
+import { TARGET_NAMES } from "../../lib/plan/targets.ts";
 import { planRun } from "../../lib/run/programs.ts";
 import { nanogpt } from "./command.ts";
 
@@ -176,6 +177,8 @@ Deno.test("plan --target refuses unknown targets and steps that the ranks cannot
   const unknown = await nanogpt(["plan", "--target", "h100x16"]);
   assertEquals([unknown.code, unknown.stdout], [1, ""]);
   assertMatch(unknown.stderr, /^There is no target h100x16, .*; expected one of h100x1, h100x8\n$/);
+  const help = await nanogpt(["plan", "--help"]);
+  for (const name of TARGET_NAMES) assertStringIncludes(help.stdout, name);
   const batch = await nanogpt(["plan", "--preset", "tiny", "--target", "h100x8"]);
   assertEquals([batch.code, batch.stdout], [1, ""]);
   for (const part of ["4 sequences of a step", "8 ranks of h100x8", "set data.batchSequences to 8"]) {
