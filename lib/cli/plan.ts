@@ -10,7 +10,7 @@ import type { Config } from "../config/schema.ts";
 import { project, type ProjectionRequest, projectSteps, sequencesPerRank } from "../plan/projection.ts";
 import { formatProjection } from "../plan/projection_text.ts";
 import { formatReport, reportPlan } from "../plan/report.ts";
-import { RECORD, type Target, targetOf, TRACES } from "../plan/targets.ts";
+import { RECORD, SOURCES, type Target, targetOf } from "../plan/targets.ts";
 import { formatPlan, shapesOf } from "../plan/text.ts";
 import { planTarget, usableBytes } from "../run/devices.ts";
 import { planTraining } from "../run/trainer.ts";
@@ -94,7 +94,7 @@ function planOnto(target: Target, config: Config, { json, text }: PlanOptions): 
     out.line(JSON.stringify({
       ...{ preset, projected: true, target, precision: "bf16", tokensPerStep, microbatches },
       ...report,
-      ...{ record: isRecord ? RECORD : null, traces: TRACES },
+      ...{ record: isRecord ? RECORD : null, sources: SOURCES },
       ...(text && { steps: listed }),
     }));
     return 0;

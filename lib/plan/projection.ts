@@ -70,8 +70,8 @@ export interface Projection {
   readonly rows: readonly ProjectedRow[];
   readonly communication: Communication;
   readonly gaps: Times & { readonly launches: number };
-  /** `planned` is the expected time with the margin for what is not listed: the number to plan with. */
-  readonly step: Readonly<Record<"floor" | "expected" | "planned" | "first", Speed>>;
+  /** `withMargin` is the expected time and the margin for what is not listed: the number to plan with. */
+  readonly step: Readonly<Record<"floor" | "expected" | "withMargin" | "first", Speed>>;
   readonly flops: number;
   readonly bytes: number;
   readonly memory: readonly { readonly use: string; readonly bytes: number }[];
@@ -234,7 +234,7 @@ function projectionOf(
     step: {
       floor: speed(floorMs),
       expected: speed(expectedMs),
-      planned: speed(PLANNING_MARGIN.factor * expectedMs),
+      withMargin: speed(PLANNING_MARGIN.factor * expectedMs),
       first: speed(firstMs),
     },
     flops,

@@ -11,15 +11,7 @@ import type {
   ProjectionReport,
   Times,
 } from "./projection.ts";
-import {
-  COLLECTIVES,
-  EPILOGUE,
-  LAUNCH_GAP,
-  PLANNING_MARGIN,
-  RECORD,
-  type Target,
-  TRACES,
-} from "./targets.ts";
+import { type Machine, PLANNING_MARGIN, RECORD, SOURCES, type Target } from "./targets.ts";
 import { shapesOf } from "./text.ts";
 
 /** What the projection is of. */
@@ -73,7 +65,7 @@ export function formatProjection(
     "Fusions worth doing: expected ms of this plan less those of the fused recipe",
     ...fusionTable(report),
     "",
-    ...sources.lines(),
+    ...sources.lines(context.target.machine),
     "",
     ...summary(context, report),
     ...(steps.length > 0 ? ["", "This plan step by step, microseconds of one run", ...stepTable(steps)] : []),
@@ -168,14 +160,18 @@ class Sources {
     return known >= 0 ? known + 1 : this.#texts.push(text);
   }
 
-  lines(): string[] {
+  lines({ flopsPerSecond, bytesPerSecond, source }: Machine): string[] {
     return [
       "Where the rates are from",
       ...this.#texts.map((text, i) => `[${i + 1}] ${text}`),
-      `Epilogues: ${EPILOGUE.source}.`,
-      `Launch gaps: ${LAUNCH_GAP.source}.`,
-      `Communication: ${COLLECTIVES.source}.`,
-      `The traces: ${TRACES}.`,
+      `Floors: ${formatQuantity(flopsPerSecond, "FLOP/s")}, ${
+        formatQuantity(bytesPerSecond, "B/s")
+      }; ${source}.`,
+      `Epilogues: ${SOURCES.epilogues}.`,
+      `Launch gaps: ${SOURCES.launchGaps}.`,
+      `Communication: ${SOURCES.communication}.`,
+      `Margin: ${SOURCES.margin}.`,
+      `The traces: ${SOURCES.traces}.`,
     ];
   }
 }
@@ -222,7 +218,7 @@ function gapLines({ gaps, step }: Projection): string[] {
 }
 
 function speedRows(label: string, { step }: Projection, schedule: string): string[][] {
-  const speeds = [step.floor, step.expected, step.planned, step.first];
+  const speeds = [step.floor, step.expected, step.withMargin, step.first];
   return [
     [`${label}, ms`, ...speeds.map((speed) => ms(speed.ms))],
     ["  tokens/s", ...speeds.map((speed) => formatCount(speed.tokensPerSecond))],
@@ -236,11 +232,11 @@ function recordLines(steps: number, ranks: number): string[] {
   const { loss, stepMs, source, handEstimate } = RECORD;
   const minutes = `Those minutes are to validation loss ${loss} if the loss curve is the record's.`;
   if (ranks !== RECORD.ranks) return [minutes, ""];
-  const { floorMs, expectedMs, plannedMs, firstMs } = handEstimate;
+  const { floorMs, expectedMs, withMarginMs, firstMs } = handEstimate;
   return [
     minutes,
     `the record      ${stepMs} ms a step, ${(stepMs * steps / 60_000).toFixed(2)} minutes (${source})`,
-    `hand estimate   of the fused recipe: floor ${floorMs}, expected ${expectedMs}, with the margin ${plannedMs}, ` +
+    `hand estimate   of the fused recipe: floor ${floorMs}, expected ${expectedMs}, with the margin ${withMarginMs}, ` +
     `first run ${firstMs} ms`,
     "",
   ];

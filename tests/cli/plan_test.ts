@@ -132,7 +132,7 @@ Deno.test("plan --target prints as text what --json has: rows, sums, speeds", as
     assertLine(lines, ["communication", ...times(communication)]);
     assertLine(lines, ["launch gaps", String(gaps.launches), ...times(gaps)]);
     assertLine(lines, ["sum", ...ms([step.floor.ms, step.expected.ms, step.first.ms])]);
-    const speeds = [step.floor, step.expected, step.planned, step.first];
+    const speeds = [step.floor, step.expected, step.withMargin, step.first];
     const name = step === found.planned.step ? "this plan, ms" : "fused recipe, ms";
     assertLine(lines, [name, ...ms(speeds.map((speed) => speed.ms))]);
     assertLine(lines, ["minutes for the schedule's 1875 steps", ...ms(speeds.map(({ minutes }) => minutes))]);
