@@ -1,5 +1,6 @@
-// Launchers of the elementwise ops: check arguments, choose the kernel by type, launch it. May include only launches.h and
-// elementwise.h.
+// Launchers of the elementwise ops: check arguments, choose the kernel by type, launch it. Refuses nothing but what abi.h
+// says.
+// May include only launches.h and elementwise.h.
 #include "elementwise.h"
 #include "launches.h"
 

@@ -1,5 +1,6 @@
 // Elementwise kernels: each thread a pack of elements, striding over the grid; memory-bound. Arithmetic is float32 whatever
-// the type, rounded once, at the store. May include only vectors.h and elementwise.h.
+// the type, rounded once, at the store. Nothing here knows rows or shapes.
+// May include only vectors.h and elementwise.h.
 #include "elementwise.h"
 #include "vectors.h"
 

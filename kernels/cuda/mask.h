@@ -1,6 +1,7 @@
 // Parameters of the kernels that find each row's first visible row, and the tiles of rows that both sides must agree on.
 // Computes nothing and knows no device: attention_start in abi.h says what the numbers mean. May include only the standard
 // library.
+#pragma once
 #include <cstdint>
 
 namespace nanogpt::cuda {

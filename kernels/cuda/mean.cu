@@ -1,5 +1,6 @@
-// Kernels of the mean of a float32 array: a double a block, then one block that adds them and divides. Writes nothing but
-// partial sums and the one result. May include only vectors.h, reduce.h and mean.h.
+// Kernels of the mean of a float32 array: a double a block, then one block that adds them and divides. Write nothing but
+// partial sums and the one result.
+// May include only vectors.h, reduce.h and mean.h.
 #include "mean.h"
 #include "reduce.h"
 #include "vectors.h"

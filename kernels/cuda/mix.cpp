@@ -1,5 +1,6 @@
 // Launchers of the ops that scale and mix activations by learned scalars, and of their gradients: a pass over the
-// activations, then one block for the scalars. May include only launches.h, partial_sums.h and mix.h.
+// activations, then one block for the scalars. Refuses nothing but what abi.h says.
+// May include only launches.h, partial_sums.h and mix.h.
 #include "mix.h"
 #include "launches.h"
 #include "partial_sums.h"

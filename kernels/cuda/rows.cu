@@ -1,0 +1,40 @@
+// Kernels that fetch rows by number: the embedding, and the row an index selects. A warp a row. A number outside the rows is
+// reported, and its result is NaN: nothing is read there and nothing is made up.
+// May include only device.h, vectors.h and rows.h.
+#include "rows.h"
+#include "device.h"
+#include "vectors.h"
+#include <cmath>
+
+namespace nanogpt::cuda {
+
+template <uint32_t W, class Y, class X>
+DEVICE void copy_packs(Y* y, const X* x, uint32_t width) {
+  for (uint32_t i = lane_index() * W; i < width; i += 32 * W) store_floats<W>(y + i, load_floats<W>(x + i));
+}
+
+template <class Y, class X>
+DEVICE void fetch_rows(const RowsParams& p) {
+  constexpr uint32_t kWide = kPack<Y> < kPack<X> ? kPack<Y> : kPack<X>;
+  Y* const y = static_cast<Y*>(p.y);
+  const X* const from = static_cast<const X*>(p.from);
+  const bool packs = p.C % kWide == 0 && holds_packs<kWide>(y) && holds_packs<kWide>(from);
+  for_warps(p.count, [&](uint64_t n) {
+    const int32_t number = p.numbers[n];
+    Y* const row = y + n * p.C;
+    if (number < 0 || static_cast<uint32_t>(number) >= p.below) {
+      if (lane_index() == 0) report_input(p.error, p.limit, static_cast<uint32_t>(n), number, p.below);
+      for (uint32_t i = lane_index(); i < p.C; i += 32) row[i] = from_float<Y>(NAN);
+      return;
+    }
+    const X* const found = from + static_cast<uint64_t>(number) * p.C;
+    if (packs) copy_packs<kWide>(row, found, p.C);
+    else copy_packs<1>(row, found, p.C);
+  });
+}
+KERNEL(embed_f32, RowsParams, 256) { fetch_rows<float, float>(params); }
+KERNEL(embed_bf16, RowsParams, 256) { fetch_rows<bf16, float>(params); }
+KERNEL(select_row_f32, RowsParams, 256) { fetch_rows<float, float>(params); }
+KERNEL(select_row_bf16, RowsParams, 256) { fetch_rows<bf16, bf16>(params); }
+
+}  // namespace nanogpt::cuda
