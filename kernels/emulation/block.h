@@ -1,7 +1,8 @@
 // What the emulation keeps of running blocks and of the thread that runs them: lanes, warps, clusters, open meetings,
-// barriers, registers, and which lane goes on next. Private to the emulation; kernels see lane.h. May include only lane.h,
-// order.h, ready.h and the standard library.
+// barriers, registers, and which lane goes on next. Private to the emulation; kernels see lane.h. May include only
+// asynchrony.h, lane.h, order.h, ready.h and the standard library.
 #pragma once
+#include "asynchrony.h"
 #include "lane.h"
 #include "order.h"
 #include "ready.h"
@@ -85,6 +86,7 @@ struct Block {
   char* shared = nullptr;
   Barrier barriers[kNamedBarriers];
   Meetings warpgroup_meetings;
+  Asynchrony asynchrony;
   uint32_t threads = 0;
   uint32_t live = 0;
   uint32_t live_warps = 0;

@@ -21,6 +21,7 @@ Mbarrier& valid(Block& block, const char* op, uint32_t address, Site site) {
   Mbarrier* const bar = find(block, address);
   if (bar == nullptr) fault(site, "%s at shared address %u: there is no mbarrier; it was never initialised", op, address);
   uint64_t mark;
+  note_atomic(self(), block.shared + address, sizeof mark, Order::relaxed, site);
   std::memcpy(&mark, block.shared + address, sizeof mark);
   if (mark != kMark) fault(site, "%s at shared address %u: the mbarrier has been overwritten", op, address);
   return *bar;
@@ -35,6 +36,10 @@ void require_observed(const Mbarrier& bar, const char* op, uint32_t address, Sit
 
 void end_phase_if_complete(Mbarrier& bar) {
   if (bar.pending != 0 || bar.bytes != 0) return;
+#if defined(NANOGPT_EMULATION_CHECKS)
+  bar.ended.join(bar.arrived);
+#endif
+  bar.arrived = Clock();
   bar.phase++;
   bar.pending = bar.count;
   bar.observed = false;
@@ -54,6 +59,7 @@ void arrive(Block& block, const char* op, uint32_t address, Site site) {
   Mbarrier& bar = valid(block, op, address, site);
   require_observed(bar, op, address, site);
   if (bar.pending == 0) fault(site, "%s at mbarrier %u: more than its %u arrivals in one phase", op, address, bar.count);
+  publish(self(), bar.arrived);
   bar.pending--;
   end_phase_if_complete(bar);
 }
@@ -61,6 +67,7 @@ void arrive(Block& block, const char* op, uint32_t address, Site site) {
 bool ended(Mbarrier& bar, uint32_t parity) {
   if ((bar.phase & 1) == parity) return false;
   bar.observed = true;
+  observe(self(), bar.ended);
   return true;
 }
 
@@ -73,8 +80,11 @@ void mbarrier_init(uint32_t address, uint32_t count, Site site) {
                                         static_cast<long long>(kMost));
   if (find(block, address) != nullptr)
     fault(site, "mbarrier.init at %u: there is a valid mbarrier already; invalidate it first", address);
-  std::memcpy(shared_pointer(address, sizeof kMark, site), &kMark, sizeof kMark);
+  char* const memory = shared_pointer(address, sizeof kMark, site);
+  note_write(self(), memory, sizeof kMark, site);
+  std::memcpy(memory, &kMark, sizeof kMark);
   Mbarrier bar;
+  bar.initialiser = &self();
   bar.count = bar.pending = count;
   block.asynchrony.mbarriers[address] = bar;
 }
@@ -104,8 +114,10 @@ void mbarrier_expect_bytes(uint32_t address, uint32_t bytes, Site site) {
   arrive(block, op, address, site);
 }
 
-void mbarrier_complete_bytes(Block& block, uint32_t address, uint32_t bytes, Site site) {
+void mbarrier_complete_bytes(Block& block, uint32_t address, uint32_t bytes, const Flight& flight, Site site) {
   Mbarrier& bar = valid(block, "a copy's bytes", address, site);
+  if (!bar.fenced) fault(site, "mbarrier %u: a copy signals it, but no fence_mbarrier_init followed its init", address);
+  finish_flight(flight, bar.arrived);
   require_observed(bar, "a copy's bytes", address, site);
   add_bytes(bar, -int64_t{bytes}, address, site);
   end_phase_if_complete(bar);
@@ -131,8 +143,11 @@ void mbarrier_wait(uint32_t address, uint32_t parity, Site site) {
   }
 }
 
-void fence_mbarrier_init(Site) {}
-void fence_async_proxy(Site) {}
+void fence_mbarrier_init(Site) {
+  for (auto& [address, bar] : self().block->asynchrony.mbarriers) bar.fenced |= bar.initialiser == &self();
+}
+
+void fence_async_proxy(Site) { fence_async_proxy(self()); }
 
 std::string unfinished(const Block& block) {
   for (const auto& [address, bar] : block.asynchrony.mbarriers) {
