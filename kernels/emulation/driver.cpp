@@ -1,10 +1,11 @@
 // The fake driver of the emulated GPU: the driver API's functions over the emulation. Device memory is the host's, streams
 // run at once. Refuses kernels that it does not know and launches beyond the chip's limits. May include only
-// ../cuda/{context,driver}.h, driver.h, lane.h and the standard library.
+// ../cuda/{context,driver}.h, driver.h, lane.h, tensor_map.h and the standard library.
 #include "../cuda/context.h"
 #include "../cuda/driver.h"
 #include "driver.h"
 #include "lane.h"
+#include "tensor_map.h"
 #include <cstdlib>
 #include <cstring>
 #include <string>
@@ -16,6 +17,7 @@ namespace {
 constexpr int kInvalidValue = 1, kOutOfMemory = 2, kNotFound = 500, kLaunchFailed = 719;
 
 std::string last_report;
+std::string invalid;  // why an argument was refused
 Schedule schedule;
 
 int launch(const cuda::LaunchConfig* config, cuda::Function function, void** parameters, void**) {
@@ -31,7 +33,7 @@ int launch(const cuda::LaunchConfig* config, cuda::Function function, void** par
 
 int error_string(int error, const char** text) {
   switch (error) {
-    case kInvalidValue: *text = "invalid value"; break;
+    case kInvalidValue: *text = invalid.empty() ? "invalid value" : invalid.c_str(); break;
     case kOutOfMemory: *text = "out of memory"; break;
     case kNotFound: *text = "not found"; break;
     case kLaunchFailed: *text = last_report.c_str(); break;
@@ -104,8 +106,13 @@ cuda::Driver make_driver() {
   };
   d.function_set_attribute = [](cuda::Function, int, int) { return 0; };
   d.launch = launch;
-  d.tensor_map_encode = [](cuda::TensorMap*, int, uint32_t, void*, const uint64_t*, const uint64_t*, const uint32_t*,
-                           const uint32_t*, int, int, int, int) { return kInvalidValue; };
+  d.tensor_map_encode = [](cuda::TensorMap* map, int type, uint32_t rank, void* address, const uint64_t* dims,
+                           const uint64_t* strides, const uint32_t* box, const uint32_t* element_strides, int interleave,
+                           int swizzle, int l2_promotion, int fill) {
+    invalid = encode_tensor_map(map, {type, rank, reinterpret_cast<uint64_t>(address), dims, strides, box, element_strides,
+                                      interleave, swizzle, l2_promotion, fill});
+    return invalid.empty() ? 0 : kInvalidValue;
+  };
   return d;
 }
 

@@ -40,6 +40,7 @@ void prepare_block(Block& block, const Launch& launch, const Index3& index) {
   block.free_registers = 0;
   block.registers.assign((block.threads + 127) / 128, registers_at_entry(launch.kernel->max_threads));
   block.wants_registers.clear();
+  block.asynchrony = {};
 }
 
 }  // namespace
@@ -257,6 +258,8 @@ void Processor::retire() {
         b++;
         continue;
       }
+      const std::string left = unfinished(*blocks_[b]);
+      if (report.empty() && !left.empty()) report = std::string(launch->kernel->name) + ": " + left;
       block_ends(*blocks_[b]);
       spare_blocks_.push_back(std::move(blocks_[b]));
       blocks_.erase(blocks_.begin() + static_cast<std::ptrdiff_t>(b));
