@@ -18,7 +18,7 @@ DEVICE uint32_t image_of(const SelftestWgmmaParams& params) {
 
 template <int N>
 DEVICE void write_accumulators(float* out, const float (&d)[N / 2]) {
-#pragma unroll
+  UNROLL
   for (int i = 0; i < N / 2; i++) out[threadIdx.x * (N / 2) + i] = d[i];
 }
 
@@ -26,7 +26,7 @@ template <int N, int TransA, int TransB>
 DEVICE void product(const SelftestWgmmaParams& params) {
   const uint32_t image = image_of(params);
   float d[N / 2];
-#pragma unroll
+  UNROLL
   for (int i = 0; i < N / 2; i++) d[i] = 0.0f;
   const uint64_t a = matrix_descriptor(image + params.a_start, params.a_leading, params.a_stride, params.swizzle);
   const uint64_t b = matrix_descriptor(image + params.b_start, params.b_leading, params.b_stride, params.swizzle);
@@ -47,7 +47,7 @@ DEVICE void product_register_a(const SelftestWgmmaParams& params) {
   const uint32_t a0[4] = {registers[0], registers[1], registers[2], registers[3]};
   const uint32_t a1[4] = {registers[512], registers[513], registers[514], registers[515]};
   float d[N / 2];
-#pragma unroll
+  UNROLL
   for (int i = 0; i < N / 2; i++) d[i] = 0.0f;
   const uint64_t b = matrix_descriptor(image + params.b_start, params.b_leading, params.b_stride, params.swizzle);
   pin(d);

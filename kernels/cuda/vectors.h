@@ -5,13 +5,6 @@
 #include "ptx.h"
 #include <type_traits>
 
-// Before a loop over registers: arrays indexed by a loop that stays a loop would lie in memory.
-#if defined(__CUDACC__)
-#define UNROLL _Pragma("unroll")
-#else
-#define UNROLL
-#endif
-
 // Kernels name_f32 and name_bf16 from the device function template `name`.
 #define KERNELS_BY_TYPE(name, Params, threads)                  \
   KERNEL(name##_f32, Params, threads) { name<float>(params); } \

@@ -32,7 +32,7 @@ DEVICE uint64_t matrix_descriptor(uint32_t shared, uint32_t leading_bytes, uint3
 // Keeps the compiler from moving accesses to the accumulators over this point.
 template <int count>
 DEVICE void pin(float (&d)[count]) {
-#pragma unroll
+  UNROLL
   for (int i = 0; i < count; i++) asm volatile("" : "+f"(d[i])::"memory");
 }
 // Before the first product of a batch, and again whenever d or a's registers have been touched otherwise.

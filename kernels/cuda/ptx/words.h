@@ -15,6 +15,8 @@
 #define SITE
 #define PASS_SITE
 #define PTX_ONLY_SITE
+// Before a loop over registers: arrays indexed by a loop that stays a loop would lie in memory.
+#define UNROLL _Pragma("unroll")
 
 #else
 
@@ -29,6 +31,7 @@
 #define SITE , ::nanogpt::emulation::Site site = ::nanogpt::emulation::Site::here()
 #define PASS_SITE , site
 #define PTX_ONLY_SITE ::nanogpt::emulation::Site site = ::nanogpt::emulation::Site::here()
+#define UNROLL
 #define threadIdx (::nanogpt::emulation::self().thread)
 #define blockIdx (::nanogpt::emulation::block_index())
 #define blockDim (::nanogpt::emulation::block_dimension())
