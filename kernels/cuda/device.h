@@ -25,13 +25,7 @@ DEVICE float block_sum(float x, float* shared, uint32_t warps) {
 
 // Says that an input breaks a limit; the first to say so stands.
 DEVICE void report_input(InputError* error, InputLimit limit, uint32_t position, int32_t found, uint32_t below) {
-#if defined(__CUDACC__)
-  if (atomicCAS(&error->limit, 0u, static_cast<uint32_t>(limit)) != 0) return;
-#else
-  uint32_t none = 0;
-  if (!__atomic_compare_exchange_n(&error->limit, &none, static_cast<uint32_t>(limit), false, __ATOMIC_RELAXED,
-                                   __ATOMIC_RELAXED)) return;
-#endif
+  if (atomic_compare_exchange(&error->limit, 0, static_cast<uint32_t>(limit)) != 0) return;
   error->position = position;
   error->found = found;
   error->below = below;

@@ -2,6 +2,7 @@
 // registers that setmaxnreg moves. Refuses the memory of a block that has exited, and counts of registers that the chip
 // does not take. May include only block.h and the standard library.
 #include "block.h"
+#include <cstring>
 
 namespace nanogpt::emulation {
 namespace {
@@ -14,8 +15,18 @@ constexpr uint32_t kRankShift = 24;
 uint32_t cluster_rank() { return self().block->rank_in_cluster; }
 uint32_t cluster_size() { return static_cast<uint32_t>(self().block->cluster->blocks.size()); }
 
+namespace {
+
+// .aligned: the warp's lanes come to the same call.
+void come_as_a_warp(const char* op, Site site) {
+  int nothing = 0;
+  collective(op, self().warp->live, nothing, [](int* const*) {}, site);
+}
+
+}  // namespace
+
 void cluster_arrive(Site site) {
-  preempt();
+  come_as_a_warp("barrier.cluster.arrive", site);
   Lane& lane = self();
   Cluster& cluster = *lane.block->cluster;
   if (lane.cluster_arrivals != lane.cluster_waits)
@@ -27,7 +38,7 @@ void cluster_arrive(Site site) {
 }
 
 void cluster_wait(Site site) {
-  preempt();
+  come_as_a_warp("barrier.cluster.wait", site);
   Lane& lane = self();
   Cluster& cluster = *lane.block->cluster;
   if (lane.cluster_arrivals == lane.cluster_waits) fault(site, "barrier.cluster.wait without barrier.cluster.arrive before it");
@@ -67,6 +78,22 @@ char* cluster_pointer(uint32_t address, uint32_t bytes, Site site) {
   if (peer.live == 0)
     fault(site, "shared memory of block %u of the cluster is reached after that block has exited", code - 1);
   return shared_pointer_in(peer, offset, bytes, site);
+}
+
+uint32_t load_cluster(uint32_t address, Site site) {
+  preempt();
+  const char* const memory = cluster_pointer(address, sizeof(uint32_t), site);
+  note_read(self(), memory, sizeof(uint32_t), site);
+  uint32_t value;
+  std::memcpy(&value, memory, sizeof value);
+  return value;
+}
+
+void store_cluster(uint32_t address, uint32_t value, Site site) {
+  preempt();
+  char* const memory = cluster_pointer(address, sizeof value, site);
+  note_write(self(), memory, sizeof value, site);
+  std::memcpy(memory, &value, sizeof value);
 }
 
 namespace {

@@ -75,6 +75,11 @@ void preempt() {
   p.leave(*p.running);
 }
 
+void fence_device() {
+  preempt();
+  fence_memory(self());
+}
+
 Registration::Registration(const char* name, size_t parameter_bytes, uint32_t max_threads, void (*run)(const void*)) {
   kernels()[name] = {name, parameter_bytes, max_threads, run};
 }

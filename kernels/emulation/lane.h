@@ -74,6 +74,8 @@ void wake(Lane& lane);
 // Lets others run while this lane waits for something in memory: the end of every turn of a loop that polls. Turns in which
 // nothing else happens let pending operations be done and end in a fault.
 void yield_lane(Site site = {nullptr, 0});
+// __threadfence.
+void fence_device();
 // Before every instruction whose effect others can see: lets the schedule put another lane first.
 void preempt();
 
@@ -119,6 +121,8 @@ void cluster_wait(Site site);
 uint32_t map_shared(uint32_t address, uint32_t rank, Site site);
 // Memory at an address that map_shared gave, or at one of this block. Faults when the block has exited.
 char* cluster_pointer(uint32_t address, uint32_t bytes, Site site);
+uint32_t load_cluster(uint32_t address, Site site);
+void store_cluster(uint32_t address, uint32_t value, Site site);
 
 // setmaxnreg of the lane's warpgroup: .dec gives registers back to the block's pool, .inc waits until it has enough.
 void release_registers(uint32_t count, Site site);

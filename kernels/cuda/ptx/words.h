@@ -17,6 +17,7 @@
 #define PTX_ONLY_SITE
 // Before a loop over registers: arrays indexed by a loop that stays a loop would lie in memory.
 #define UNROLL _Pragma("unroll")
+#define ONLY_PASS_SITE
 
 #else
 
@@ -30,6 +31,7 @@
   static void name([[maybe_unused]] const Params& params)
 #define SITE , ::nanogpt::emulation::Site site = ::nanogpt::emulation::Site::here()
 #define PASS_SITE , site
+#define ONLY_PASS_SITE site
 #define PTX_ONLY_SITE ::nanogpt::emulation::Site site = ::nanogpt::emulation::Site::here()
 #define UNROLL
 #define threadIdx (::nanogpt::emulation::self().thread)
