@@ -56,3 +56,10 @@ export function formatTable(rows: readonly (readonly string[])[], left: readonly
       .join("  ").trimEnd()
   );
 }
+
+/** What a device works with: "2 threads", or a GPU's "132 processors". */
+export function formatWorkers(
+  { kind, threads }: { readonly kind: string; readonly threads: number },
+): string {
+  return `${threads} ${kind === "cuda" || kind === "emulated" ? "processors" : "threads"}`;
+}

@@ -5,7 +5,7 @@
 import type { DevicePeak } from "../../ffi/device.ts";
 import { UserError } from "../base/errors.ts";
 import { didYouMean } from "../base/nearest.ts";
-import { formatBytes, formatCount, formatQuantity, formatTable } from "../base/units.ts";
+import { formatBytes, formatCount, formatQuantity, formatTable, formatWorkers } from "../base/units.ts";
 import {
   type BenchMachine,
   type BenchResult,
@@ -14,7 +14,6 @@ import {
   type Workload,
   WORKLOADS,
 } from "../run/bench.ts";
-import { formatWorkers } from "../run/devices.ts";
 import type { StepGroup } from "../run/step_times.ts";
 import type { Timing } from "../run/timing.ts";
 import type { Context } from "./context.ts";

@@ -5,9 +5,10 @@
 import type { GpuDevice } from "../../ffi/cuda.ts";
 import type { DevicePeak } from "../../ffi/device.ts";
 import { NANOGPT_ABI_VERSION } from "../../ffi/symbols.ts";
+import { formatWorkers } from "../base/units.ts";
 import { VERSION } from "../base/version.ts";
 import { benchRecord } from "../run/bench.ts";
-import { formatWorkers, type Precision } from "../run/devices.ts";
+import type { Precision } from "../run/devices.ts";
 import { systemFacts, THIS_SYSTEM } from "../run/system.ts";
 import { formatPeak, formatResult } from "./bench.ts";
 import { checkGoldens, checkTable, type GoldenFile, verdict } from "./check_tables.ts";

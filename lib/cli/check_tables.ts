@@ -4,11 +4,11 @@
 
 import type { Device, DeviceDescription } from "../../ffi/device.ts";
 import { InternalError, RunError } from "../base/errors.ts";
-import { formatTable } from "../base/units.ts";
+import { formatTable, formatWorkers } from "../base/units.ts";
 import { OP_NAMES, type OpName } from "../graph/op.ts";
 import { checkGolden, type GoldenReport } from "../run/check_golden.ts";
 import { checkOp, type KernelChoice, kernelChoices, type OpResult } from "../run/check_ops.ts";
-import { formatWorkers, type Precision, targetOf } from "../run/devices.ts";
+import { type Precision, targetOf } from "../run/devices.ts";
 import type { Golden } from "../run/golden_file.ts";
 import { out } from "./output.ts";
 

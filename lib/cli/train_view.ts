@@ -2,9 +2,8 @@
 // Formats events; knows nothing of training and ends nothing. What it shows is also in the run's log, without the
 // drawing. May import progress.ts, lib/base and event types.
 
-import { formatWorkers } from "../run/devices.ts";
 import type { TrainEvent } from "../run/events.ts";
-import { formatBytes, formatCount } from "../base/units.ts";
+import { formatBytes, formatCount, formatWorkers } from "../base/units.ts";
 import { formatBar, formatDuration, StatusLine } from "./progress.ts";
 
 type EventOf<K extends TrainEvent["kind"]> = Extract<TrainEvent, { kind: K }>;

@@ -8,7 +8,7 @@ import { UserError } from "../base/errors.ts";
 import { isThere } from "../base/files.ts";
 import { CpuDevice, parseIsa } from "../../ffi/cpu.ts";
 import { GpuDevice, parseGpuIsa } from "../../ffi/cuda.ts";
-import type { Device, DeviceDescription, DeviceKind } from "../../ffi/device.ts";
+import type { Device, DeviceKind } from "../../ffi/device.ts";
 import { NoDevice } from "../../ffi/native_device.ts";
 import { ReferenceDevice } from "../../ffi/reference/device.ts";
 import { OPS } from "../graph/ops.ts";
@@ -98,11 +98,6 @@ function openEmulated({ libraries, environment }: DeviceRequest): GpuDevice {
 function schedule(device: GpuDevice, { seed, processors }: Emulation): void {
   if (seed === undefined) return;
   device.schedule(seed, processors ?? device.describe().threads);
-}
-
-/** What a device works with: "2 threads", or a GPU's "132 processors". */
-export function formatWorkers({ kind, threads }: DeviceDescription): string {
-  return `${threads} ${kind === "cuda" || kind === "emulated" ? "processors" : "threads"}`;
 }
 
 /** What to plan for on an open device. */
