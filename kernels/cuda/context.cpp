@@ -152,6 +152,7 @@ class GpuContext final : public Context {
   // Kernels are loaded before: loading is not allowed while a stream records.
   int32_t graph_begin() {
     if (recording_) return fail(NANOGPT_INVALID, "A graph is being recorded already; end it first");
+    if (driver_.stream_begin_capture == nullptr) return fail(NANOGPT_UNSUPPORTED, "This driver records no graphs");
     if (!modules_->load()) return fail(NANOGPT_INTERNAL, "Kernels cannot be loaded: %s", modules_->why().c_str());
     if (const Result result = driver_.stream_begin_capture(stream_, kCaptureThreadLocal))
       return refuse(result, "beginning to record", "a graph");
