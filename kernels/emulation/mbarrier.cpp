@@ -101,8 +101,13 @@ void mbarrier_invalidate(uint32_t address, Site site) {
 void mbarrier_arrive(uint32_t address, Site site) { arrive(*self().block, "mbarrier.arrive", address, site); }
 
 void mbarrier_arrive_remote(uint32_t address, uint32_t rank, Site site) {
-  if (rank != self().block->rank_in_cluster) fault(site, "mbarrier.arrive at block %u: the cluster has no such block", rank);
-  mbarrier_arrive(address, site);
+  const auto& blocks = self().block->cluster->blocks;
+  constexpr const char* op = "mbarrier.arrive at another block";
+  if (rank >= blocks.size()) fault(site, "%s: the cluster has no block %u", op, rank);
+  if (blocks[rank]->live == 0) fault(site, "%s: block %u of the cluster has exited", op, rank);
+  if (!valid(*blocks[rank], op, address, site).fenced && blocks[rank] != self().block)
+    fault(site, "%s: no fence_mbarrier_init followed the init of mbarrier %u", op, address);
+  arrive(*blocks[rank], op, address, site);
 }
 
 void mbarrier_expect_bytes(uint32_t address, uint32_t bytes, Site site) {

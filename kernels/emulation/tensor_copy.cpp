@@ -65,7 +65,8 @@ void fill(const TensorFields& map, char* piece) {
   }
 }
 
-void load_piece(const Box& box, const Flight& flight, uint32_t i, Site site) {
+// `blocks`: those that receive the piece, at the same address of each.
+void load_piece(const Box& box, const Flight& flight, uint32_t i, const std::vector<Block*>& blocks, Site site) {
   const Box::Run run = box.global_of(i);
   const uint32_t bytes = box.map.element_bytes();
   char piece[kPieceBytes];
@@ -75,9 +76,26 @@ void load_piece(const Box& box, const Flight& flight, uint32_t i, Site site) {
     note_read(flight, source, (run.end - run.first) * bytes, site);
     std::memcpy(piece + run.first * bytes, source, (run.end - run.first) * bytes);
   }
-  char* const target = shared_pointer(box.shared_of(i), kPieceBytes, site);
-  note_write(flight, target, kPieceBytes, site);
-  std::memcpy(target, piece, kPieceBytes);
+  shared_pointer(box.shared_of(i), kPieceBytes, site);
+  for (const Block* const block : blocks) {
+    char* const target = block->shared + box.shared_of(i);
+    note_write(flight, target, kPieceBytes, site);
+    std::memcpy(target, piece, kPieceBytes);
+  }
+}
+
+// The running block if the mask is 0, else those of the cluster whose bit is set.
+std::vector<Block*> receivers(const char* op, uint16_t mask, Site site) {
+  if (mask == 0) return {self().block};
+  std::vector<Block*> blocks;
+  const auto& all = self().block->cluster->blocks;
+  for (uint32_t rank = 0; rank < 16; rank++) {
+    if ((mask >> rank & 1) == 0) continue;
+    if (rank >= all.size()) fault(site, "%s: blocks %04x, of which some are not in the cluster", op, mask);
+    if (all[rank]->live == 0) fault(site, "%s: block %u of the cluster has exited", op, rank);
+    blocks.push_back(all[rank]);
+  }
+  return blocks;
 }
 
 void add_element(const TensorFields& map, char* target, const char* source, Site site) {
@@ -112,17 +130,18 @@ void prefetch_tensor_map(const cuda::TensorMap* map, Site site) {
   if (!decode_tensor_map(map, fields)) fault(site, "prefetch.tensormap: the pointer is to no tensor map");
 }
 
-void tma_load(uint32_t shared, const TensorBox& box, uint32_t bar, uint16_t blocks, Site site) {
+void tma_load(uint32_t shared, const TensorBox& box, uint32_t bar, uint16_t mask, Site site) {
   constexpr const char* op = "cp.async.bulk.tensor load";
-  if (blocks != 0 && blocks != 1u << self().block->rank_in_cluster)
-    fault(site, "%s: blocks %04x, of which some are not in the cluster", op, blocks);
+  const auto blocks = receivers(op, mask, site);
   const auto loaded = std::make_shared<const Box>(box, shared, op, site);
-  Block* const block = self().block;
   const Flight flight = begin_flight(self(), Proxy::async);
   const uint32_t bytes = loaded->map.box_bytes();
-  poison(flight, shared_pointer(shared, bytes, site), bytes, site);
-  issue_pieces(op, site, loaded->pieces(), [=](uint32_t i) { load_piece(*loaded, flight, i, site); },
-               [=](uint32_t pieces) { mbarrier_complete_bytes(*block, bar, pieces * kPieceBytes, flight, site); });
+  shared_pointer(shared, bytes, site);
+  for (const Block* const block : blocks) poison(flight, block->shared + shared, bytes, site);
+  issue_pieces(op, site, loaded->pieces(), [=](uint32_t i) { load_piece(*loaded, flight, i, blocks, site); },
+               [=](uint32_t pieces) {
+                 for (Block* const block : blocks) mbarrier_complete_bytes(*block, bar, pieces * kPieceBytes, flight, site);
+               });
 }
 
 void tma_store(const TensorBox& box, uint32_t shared, bool add, Site site) {
