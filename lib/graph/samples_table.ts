@@ -1,6 +1,7 @@
 // The sample cases themselves, one list an op; samples.ts says what they are for and draws their numbers. Shapes are
 // chosen to be awkward: one element, primes, one past a tile or a vector (33, 65, 129), sequences that are no whole
-// blocks, head widths from 2 to 130, and one large enough to be cut among threads. Imports types only.
+// blocks, head widths from 2 to 130, and one large enough to be cut among threads; at the end of products, attention and head
+// those whose rows fast kernels take, with sizes that are no whole tiles. Imports types only.
 
 import type { Shape } from "../base/shape.ts";
 import type { OpName } from "./op.ts";
@@ -70,6 +71,9 @@ const PRODUCTS = [
   [17, 5, 1031, 1, 0],
   [257, 129, 130, 0, 1],
   [96, 192, 128, 0, 0],
+  [40, 72, 24, 0, 1],
+  [136, 264, 200, 1, 0],
+  [33, 40, 104, 0, 0],
 ] as const;
 
 /** Products; `third` adds a matrix of the result's shape. Types of a, b and the result follow. */
@@ -99,6 +103,9 @@ const ATTENTIONS = [
   [201, 201, 2, 64, 70],
   [65, 65, 1, 2, 7],
   [601, 601, 1, 2, 300],
+  [150, 75, 2, 128, 100],
+  [65, 65, 1, 64, 33],
+  [34, 17, 3, 32, 9],
 ] as const;
 
 function attentions(gradient: boolean): Sample[] {
@@ -123,7 +130,11 @@ function attentions(gradient: boolean): Sample[] {
 const LOGITS = [[1, 1], [1, 131], [77, 131], [33, 640], [5, 1031]] as const;
 
 /** Rows N, width C, vocabulary V; the fourth has more rows than the fused head holds logits of at a time. */
-const HEAD_SHAPES = [[1, 2, 3], [77, 48, 131], [129, 130, 65], [1031, 16, 131], [33, 64, 1031]] as const;
+const HEAD_SHAPES = [[1, 2, 3], [77, 48, 131], [129, 130, 65], [1031, 16, 131], [33, 64, 1031], [
+  65,
+  136,
+  264,
+]] as const;
 
 function heads(gradient: boolean): Sample[] {
   return HEAD_SHAPES.flatMap(([N, C, V]) =>
@@ -146,7 +157,10 @@ const SCALARS = drawn(real(8), { kind: "uniform", low: 0.5, high: 1 });
 /** Counters of non-finite elements; what stands in the others must stay. */
 const FLAGS = real(5);
 const ADAM = { lr: 0.008, beta1: 0.9, beta2: 0.95, eps: 1e-8 };
-const MATRICES: readonly Shape[] = [[1, 1], [40, 96], [96, 40], [64, 64], [33, 7], [1, 17], [129, 65]];
+const MATRICES: readonly Shape[] = [[1, 1], [40, 96], [96, 40], [64, 64], [33, 7], [1, 17], [129, 65], [
+  136,
+  72,
+]];
 
 /** At least one case for every op. */
 export const SAMPLES: Readonly<Record<OpName, readonly Sample[]>> = {

@@ -1,13 +1,17 @@
 // The golden files of PyTorch in float64: on the reference device, and in fp32 and bf16 under every instruction set that
-// can run. This machine's own sets do the whole runs; simulated ones, and the reference device, leave out the long one.
+// can run and on the emulated GPU. This machine's own sets do the whole runs; all others leave out the long one (of the
+// emulated GPU `make soak` does it).
 
 import { assert, assertEquals } from "@std/assert";
 import { join } from "@std/path";
 import { ReferenceDevice } from "../../ffi/reference/device.ts";
 import { checkGolden, type GoldenReport, type Group } from "../../lib/run/check_golden.ts";
+import type { Precision } from "../../lib/run/devices.ts";
 import { type Golden, type ModelGolden, readGolden } from "../../lib/run/golden_file.ts";
 import { ROOT } from "../cli/command.ts";
+import type { Device } from "../../ffi/device.ts";
 import { cpuSets, openSet } from "../ffi/cpu_sets.ts";
+import { NO_EMULATED, openEmulated } from "../ffi/gpu_devices.ts";
 
 const FILES = ["tiny", "odd", "wide", "newton-schulz"] as const;
 const GOLDENS = new Map(
@@ -43,20 +47,27 @@ for (const name of FILES) {
   });
 }
 
-for (const set of cpuSets()) {
-  for (const precision of ["fp32", "bf16"] as const) {
+/** All files on a device that is closed at the end; `whole`: the long run too. */
+function assertGoldens(device: Device, precision: Precision, whole: boolean): void {
+  try {
+    for (const name of FILES) {
+      const run = whole || name !== "wide";
+      assertPasses(checkGolden(goldenOf(name), device, { precision, run }), groupsOf(name, run));
+    }
+  } finally {
+    device.close();
+  }
+}
+
+for (const precision of ["fp32", "bf16"] as const) {
+  for (const set of cpuSets()) {
     Deno.test(`the golden files pass on ${set.isa}${set.simulated ? " (simulated)" : ""} in ${precision}`, () => {
-      const device = openSet(set, 2);
-      try {
-        for (const name of FILES) {
-          const run = !set.simulated || name !== "wide";
-          assertPasses(checkGolden(goldenOf(name), device, { precision, run }), groupsOf(name, run));
-        }
-      } finally {
-        device.close();
-      }
+      assertGoldens(openSet(set, 2), precision, !set.simulated);
     });
   }
+  Deno.test(`the golden files pass on the emulated GPU in ${precision}`, { ignore: NO_EMULATED }, () => {
+    assertGoldens(openEmulated(), precision, false);
+  });
 }
 
 // ---- the check must see what is wrong ----

@@ -1,0 +1,50 @@
+// What `make soak` runs on the emulated GPU: every op under so many random schedules (the first argument), memory accesses
+// watched, at all sizes of the sample cases; then the larger golden file's training run. Not part of `make test`.
+
+import { join } from "@std/path";
+import { at } from "../../lib/graph/node.ts";
+import { checkGolden } from "../../lib/run/check_golden.ts";
+import { readGolden } from "../../lib/run/golden_file.ts";
+import { ROOT } from "../cli/command.ts";
+import { openEmulated } from "./gpu_devices.ts";
+import { kernelsOf, ScheduleCheck } from "./schedules.ts";
+
+/** Leaves out nothing but the few cases that would take most of the time. */
+const MOST_WORK = 500_000;
+
+function soakOps(count: number): string[] {
+  const seeds = Array.from({ length: count }, (_, i) => 1000 + i);
+  const device = openEmulated({ checked: true });
+  const check = new ScheduleCheck(device, MOST_WORK);
+  const problems = kernelsOf(device.describe().isa).flatMap((kernel) => {
+    const started = performance.now();
+    const found = check.check(kernel, seeds);
+    const name = [kernel.op, kernel.act, kernel.form].join(" ").padEnd(32);
+    console.log(`${name} ${found.length} problems, ${((performance.now() - started) / 1000).toFixed(1)} s`);
+    return found;
+  });
+  device.close();
+  console.log(`${check.calls} calls under ${count} schedules a kernel`);
+  return problems;
+}
+
+function soakGolden(): string[] {
+  const golden = readGolden(join(ROOT, "tests", "golden", "wide.safetensors"));
+  const device = openEmulated();
+  const problems = (["fp32", "bf16"] as const).flatMap((precision) => {
+    const { groups } = checkGolden(golden, device, { precision, run: true });
+    console.log(
+      `wide in ${precision}: ${groups.map(({ name, ratio }) => `${name} ${ratio.toFixed(3)}`).join(", ")}`,
+    );
+    return groups.filter(({ pass }) => !pass).map(({ name, where, reason }) =>
+      `${name}, ${where}: ${reason}`
+    );
+  });
+  device.close();
+  return problems;
+}
+
+const problems = [...soakOps(Number(at(Deno.args, 0))), ...soakGolden()];
+for (const problem of problems) console.log(problem);
+console.log(`${problems.length} problems`);
+Deno.exit(problems.length > 0 ? 1 : 0);
