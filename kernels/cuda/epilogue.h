@@ -1,9 +1,9 @@
 // What happens to finished float32 sums of a product on their way into c: scaled, added to what was there or to a residual,
 // rounded once, stored. Works on elements and on rows of eight, whose edges it knows; where the sums come from it does not.
-// May include only ptx.h and gemm.h.
+// May include only vectors.h and gemm.h.
 #pragma once
 #include "gemm.h"
-#include "ptx.h"
+#include "vectors.h"
 
 namespace nanogpt::cuda {
 
@@ -16,18 +16,37 @@ struct ScaledSum {
   uint32_t m, n;
   float alpha, beta;
 
+  DEVICE ScaledSum(T* c, const T* added, uint64_t ldc, uint32_t m, uint32_t n, float alpha, float beta)
+      : c(c), added(added), ldc(ldc), m(m), n(n), alpha(alpha), beta(beta) {}
   DEVICE ScaledSum(const Product& p, uint32_t batch)
-      : c(static_cast<T*>(p.c) + batch * p.batch_stride_c),
-        added(p.added == nullptr ? nullptr : static_cast<const T*>(p.added) + batch * p.batch_stride_c),
-        ldc(p.ldc), m(p.m), n(p.n), alpha(p.alpha), beta(p.beta) {}
+      : ScaledSum(static_cast<T*>(p.c) + batch * p.batch_stride_c,
+                  p.added == nullptr ? nullptr : static_cast<const T*>(p.added) + batch * p.batch_stride_c, p.ldc, p.m, p.n,
+                  p.alpha, p.beta) {}
 
   DEVICE void store(uint32_t row, uint32_t column, float sum) const {
     if (row >= m || column >= n) return;
     const uint64_t at = row * ldc + column;
-    float x = alpha * sum;
-    if (added != nullptr) x += beta * to_float(added[at]);
-    c[at] = from_float<T>(x);
+    const float x = alpha * sum;
+    c[at] = from_float<T>(added == nullptr ? x : x + beta * to_float(added[at]));
   }
+
+  // Sums of (row, column) and the seven to its right; `column` is a multiple of 8.
+  DEVICE void store_row(uint32_t row, uint32_t column, const Floats<8>& sums) const {
+    if (row >= m) return;
+    if (n - column < 8 || !whole()) {
+      UNROLL
+      for (uint32_t j = 0; j < 8; j++) store(row, column + j, sums.at[j]);
+      return;
+    }
+    const uint64_t at = row * ldc + column;
+    const auto scaled = [this](float sum) { return alpha * sum; };
+    const auto joined = [this](float sum, float before) { return alpha * sum + beta * before; };
+    store_floats<8>(c + at, added == nullptr ? each<8>(scaled, sums) : each<8>(joined, sums, load_floats<8>(added + at)));
+  }
+
+ private:
+  // Whether rows of eight may be moved whole.
+  DEVICE bool whole() const { return ldc % 8 == 0 && holds_packs<8>(c) && holds_packs<8>(added); }
 };
 
 }  // namespace nanogpt::cuda

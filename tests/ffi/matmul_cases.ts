@@ -2,6 +2,7 @@
 // float64, and a runner that calls a kernel over device memory with guard bytes around the result. For tests only.
 
 import { assert } from "@std/assert";
+import { assertClose } from "../../lib/base/compare.ts";
 import { bf16ToFloat, type DType, dtypeCode, floatToBf16 } from "../../lib/base/dtype.ts";
 import { InternalError } from "../../lib/base/errors.ts";
 import type { Device, DeviceMemory, TensorRef } from "../../ffi/device.ts";
@@ -115,15 +116,17 @@ function decode(bytes: Uint8Array<ArrayBuffer>, type: Real): Float64Array {
 const GUARD_BYTES = 128;
 const GUARD = 0xa5;
 
-/** Device memory in which one product after another is run. */
+/** Device memory in which one product after another is run, in one form of the kernels (a NANOGPT_FORM code). */
 export class ProductRunner {
   readonly #device: Device;
   readonly #memory: DeviceMemory;
+  readonly #kernelForm: number;
   #used = 0;
 
-  constructor(device: Device, bytes: number) {
+  constructor(device: Device, bytes: number, kernelForm = NANOGPT_FORM_SIMPLE) {
     this.#device = device;
     this.#memory = device.allocate(bytes);
+    this.#kernelForm = kernelForm;
   }
 
   /**
@@ -157,12 +160,12 @@ export class ProductRunner {
   #call(form: Form, sizes: Sizes, c: TensorRef, inputs: readonly TensorRef[], before: Float64Array): void {
     const flags = [form.transA ? 1 : 0, form.transB ? 1 : 0, ...[form.c, form.a, form.b].map(dtypeCode)];
     if (form.mode === "overwrite" || form.mode === "accumulate") {
-      const args = [...sizes, ...flags, form.mode === "accumulate" ? 1 : 0, NANOGPT_FORM_SIMPLE];
+      const args = [...sizes, ...flags, form.mode === "accumulate" ? 1 : 0, this.#kernelForm];
       this.#device.bind("nanogpt_matmul", this.#memory, [c, ...inputs], args)();
       return;
     }
     const residual = form.mode === "in place" ? c : this.#place(before, form.c);
-    const args = [...sizes, ...flags, NANOGPT_FORM_SIMPLE];
+    const args = [...sizes, ...flags, this.#kernelForm];
     this.#device.bind("nanogpt_matmul_add", this.#memory, [c, ...inputs, residual], args)();
   }
 
@@ -182,5 +185,26 @@ export class ProductRunner {
 
   close(): void {
     this.#memory.free();
+  }
+}
+
+/** Checks one size in the given forms; expects the one rounding of the exact result, bit for bit. */
+export function checkSizes(runner: ProductRunner, sizes: Sizes, forms: readonly Form[]): void {
+  const [m, n, k] = sizes;
+  const a = gridValues(m * k, 17 + m), b = gridValues(k * n, 91 + n), before = gridValues(m * n, 5 + k);
+  const product = exactProduct(a, b, sizes);
+  for (const form of forms) {
+    // A float32 operand beside a bf16 one must be rounded: nudged values show whether it was.
+    const mixed = form.a !== form.b;
+    const stored = [
+      mixed && form.a === "f32" ? nudged(a) : a,
+      mixed && form.b === "f32" ? nudged(b) : b,
+    ] as const;
+    const expected = product.map((x, i) =>
+      rounded(form.mode === "overwrite" ? x : x + (before[i] ?? NaN), form.c)
+    );
+    const actual = runner.run(form, sizes, ...stored, before);
+    // Exact: all sums are, in any order (see gridValues), and there is one rounding.
+    assertClose(actual, expected, {}, `${m}x${n}x${k} ${JSON.stringify(form)}`);
   }
 }

@@ -9,13 +9,12 @@ import { CpuDevice, ISA_NAMES, type IsaName } from "../../ffi/cpu.ts";
 import { ROOT } from "../cli/command.ts";
 import {
   allForms,
+  checkSizes,
   exactProduct,
   type Form,
   gridValues,
-  nudged,
   ProductRunner,
   roughValues,
-  rounded,
   type Sizes,
 } from "./matmul_cases.ts";
 
@@ -54,27 +53,6 @@ function withRunner(
     runner.close();
   } finally {
     device.close();
-  }
-}
-
-/** Checks one size in the given forms; expects the one rounding of the exact result, bit for bit. */
-function checkSizes(runner: ProductRunner, sizes: Sizes, forms: readonly Form[]): void {
-  const [m, n, k] = sizes;
-  const a = gridValues(m * k, 17 + m), b = gridValues(k * n, 91 + n), before = gridValues(m * n, 5 + k);
-  const product = exactProduct(a, b, sizes);
-  for (const form of forms) {
-    // A float32 operand beside a bf16 one must be rounded: nudged values show whether it was.
-    const mixed = form.a !== form.b;
-    const stored = [
-      mixed && form.a === "f32" ? nudged(a) : a,
-      mixed && form.b === "f32" ? nudged(b) : b,
-    ] as const;
-    const expected = product.map((x, i) =>
-      rounded(form.mode === "overwrite" ? x : x + (before[i] ?? NaN), form.c)
-    );
-    const actual = runner.run(form, sizes, ...stored, before);
-    // Exact: all sums are, in any order (see gridValues), and there is one rounding.
-    assertClose(actual, expected, {}, `${m}x${n}x${k} ${JSON.stringify(form)}`);
   }
 }
 

@@ -1,0 +1,205 @@
+// The matrix products of the GPU's kernels on the emulation, in their simple form and on mma.sync, against float64: every
+// storage, type and mode, sizes around the tiles', products that are cut along k; bit for bit over numbers of processors;
+// and with every memory access watched under twenty schedules.
+
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { join } from "@std/path";
+import { assertClose } from "../../lib/base/compare.ts";
+import { RunError } from "../../lib/base/errors.ts";
+import { GpuDevice } from "../../ffi/cuda.ts";
+import { NANOGPT_FORM_MMA, NANOGPT_FORM_SIMPLE } from "../../ffi/symbols.ts";
+import { MARKS } from "../../lib/run/marks.ts";
+import { ROOT } from "../cli/command.ts";
+import {
+  allForms,
+  checkSizes,
+  exactProduct,
+  type Form,
+  gridValues,
+  ProductRunner,
+  roughValues,
+  type Sizes,
+} from "./matmul_cases.ts";
+
+const FAST = join(ROOT, "build", "libnanogpt_emulated.so");
+const CHECKED = join(ROOT, "build", "libnanogpt_emulated_checked.so");
+
+function withDevice(body: (device: GpuDevice) => void, library = FAST): void {
+  const device = new GpuDevice({ kind: "emulated", library, isa: "auto", ordinal: 0 });
+  try {
+    body(device);
+  } finally {
+    device.close();
+  }
+}
+
+function withRunner(
+  kernelForm: number,
+  body: (runner: ProductRunner, device: GpuDevice) => void,
+  library = FAST,
+): void {
+  withDevice((device) => {
+    const runner = new ProductRunner(device, 8 << 20, kernelForm);
+    body(runner, device);
+    runner.close();
+  }, library);
+}
+
+/** Forms of bf16 operands whose rows are multiples of 16 bytes at these sizes: what the mma.sync kernels take. */
+function mmaForms([m, n, k]: Sizes): Form[] {
+  return allForms().filter(({ a, b, transA, transB }) =>
+    a === "bf16" && b === "bf16" && (transA ? m : k) % 8 === 0 && (transB ? k : n) % 8 === 0
+  );
+}
+
+// Around one element, one thread's share and one tile of 64, and k around a tile's 32.
+const SIMPLE_SIZES: readonly Sizes[] = [[1, 1, 1], [1, 131, 33], [65, 9, 32], [64, 64, 31], [70, 129, 77]];
+
+Deno.test("the GPU's simple matrix product is exact in every form", () => {
+  withRunner(NANOGPT_FORM_SIMPLE, (runner) => {
+    for (const sizes of SIMPLE_SIZES) checkSizes(runner, sizes, allForms());
+  });
+});
+
+// One tile; less than a piece of it; one row, column and piece past it; k shorter than the stages in flight, no multiple of a
+// stage, and long. Odd m or n leave the forms that store rows along k. 2088 is cut into parts, of unequal depth.
+const MMA_SIZES: readonly Sizes[] = [
+  [128, 128, 64],
+  [8, 8, 8],
+  [1, 3, 64],
+  [136, 264, 200],
+  [129, 131, 72],
+  [40, 72, 2088],
+  [65, 129, 1544],
+];
+
+Deno.test("the GPU's product on mma.sync is exact in every form that it takes", () => {
+  withRunner(NANOGPT_FORM_MMA, (runner) => {
+    for (const sizes of MMA_SIZES) checkSizes(runner, sizes, mmaForms(sizes));
+  });
+});
+
+Deno.test("the GPU's products give the same bits on 1, 2 and 7 processors", () => {
+  for (const kernelForm of [NANOGPT_FORM_SIMPLE, NANOGPT_FORM_MMA]) {
+    for (const sizes of [[200, 136, 264], [136, 8, 1608]] satisfies Sizes[]) {
+      const [m, n, k] = sizes;
+      const a = roughValues(m * k, 8), b = roughValues(k * n, 9), before = roughValues(m * n, 10);
+      const form: Form = { transA: true, transB: false, a: "bf16", b: "bf16", c: "f32", mode: "accumulate" };
+      withRunner(kernelForm, (runner, device) => {
+        const results = [1, 2, 7].map((processors) => {
+          device.schedule(0, processors);
+          return runner.run(form, sizes, a, b, before);
+        });
+        assert(results[0]?.some((x) => x !== 0));
+        assertEquals(results[1], results[0]);
+        assertEquals(results[2], results[0]);
+      });
+    }
+  }
+});
+
+Deno.test("the GPU's products let infinity and NaN through, into their own row only", () => {
+  const sizes: Sizes = [5, 16, 40];
+  const [m, n, k] = sizes;
+  const a = gridValues(m * k, 2), b = gridValues(k * n, 3).map((x) => Math.abs(x) + 1);
+  a[1 * k + 7] = Infinity;
+  a[3 * k + 39] = NaN;
+  const form: Form = { transA: false, transB: false, a: "bf16", b: "bf16", c: "bf16", mode: "overwrite" };
+  for (const kernelForm of [NANOGPT_FORM_SIMPLE, NANOGPT_FORM_MMA]) {
+    withRunner(kernelForm, (runner) => {
+      const c = runner.run(form, sizes, a, b, new Float64Array(m * n));
+      const rowsWith = (test: (x: number) => boolean) =>
+        Array.from({ length: m }, (_, i) => c.subarray(i * n, (i + 1) * n).every(test));
+      assertEquals(rowsWith((x) => x === Infinity), [false, true, false, false, false]);
+      assertEquals(rowsWith(Number.isNaN), [false, false, false, true, false]);
+      assertEquals(rowsWith(Number.isFinite), [true, false, true, false, true]);
+    });
+  }
+});
+
+Deno.test("the GPU's simple product keeps float32 precision", () => {
+  const sizes: Sizes = [50, 70, 300];
+  const [m, n, k] = sizes;
+  const a = roughValues(m * k, 3), b = roughValues(k * n, 4);
+  const form: Form = { transA: false, transB: true, a: "f32", b: "f32", c: "f32", mode: "overwrite" };
+  withRunner(NANOGPT_FORM_SIMPLE, (runner) => {
+    const actual = runner.run(form, sizes, a, b, new Float64Array(m * n));
+    // 300 roundings of 2^-24 of a random walk's partial sums; bf16 anywhere would give 2^-9.
+    assertClose(actual, exactProduct(a, b, sizes), { mark: 1e-6 });
+  });
+});
+
+Deno.test("products on mma.sync are right under twenty schedules, with every memory access watched", () => {
+  const sizes: Sizes = [136, 72, 136], cut: Sizes = [24, 16, 1032];
+  withRunner(NANOGPT_FORM_MMA, (runner, device) => {
+    for (let seed = 1; seed <= 20; seed++) {
+      device.schedule(seed, seed % 3 + 1);
+      const forms = mmaForms(sizes).filter((_, index) => index % 20 === seed % 20);
+      checkSizes(runner, sizes, forms);
+      if (seed % 5 === 0) {
+        checkSizes(
+          runner,
+          cut,
+          mmaForms(cut).filter((_, index) => index % 20 === seed % 20),
+        );
+      }
+    }
+  }, CHECKED);
+});
+
+Deno.test("the GPU's products refuse what their comments exclude, naming what they found", () => {
+  withDevice((device) => {
+    const memory = device.allocate(4096);
+    const tensor = { offset: 0, count: 4, dtype: "f32" } as const;
+    const shifted = { ...tensor, offset: 8 };
+    const call = (...args: number[]) => device.bind("nanogpt_matmul", memory, [tensor, tensor, tensor], args);
+    assertThrows(call(0, 1, 1, 0, 0, 0, 0, 0, 0, 0), RunError, "expected m of at least 1");
+    assertThrows(call(1, 1, 1, 2, 0, 0, 0, 0, 0, 0), RunError, "expected trans_a 0 or 1, found 2");
+    assertThrows(call(1, 1, 1, 0, 0, 7, 0, 0, 0, 0), RunError, "found 7");
+    assertThrows(call(2, 3, 1, 0, 0, 1, 0, 0, 1, 0), RunError, "bf16 result of [2,3]");
+    assertThrows(call(2, 3, 1, 0, 0, 0, 0, 0, 0, 9), RunError, "no form 9");
+    assertThrows(call(8, 8, 8, 0, 0, 0, 0, 1, 0, NANOGPT_FORM_MMA), RunError, "found float32 a");
+    assertThrows(call(8, 8, 12, 0, 1, 0, 1, 1, 0, NANOGPT_FORM_MMA), RunError, "found 12 in a");
+    assertThrows(call(8, 9, 8, 0, 0, 0, 1, 1, 0, NANOGPT_FORM_MMA), RunError, "found 9 in b");
+    const tensors = [tensor, tensor, shifted];
+    const args = [8, 8, 8, 0, 0, 0, 1, 1, 0, NANOGPT_FORM_MMA];
+    assertThrows(device.bind("nanogpt_matmul", memory, tensors, args), RunError, "a multiple of 16 bytes");
+    memory.free();
+  });
+});
+
+/** Newton-Schulz on the device, five steps. */
+function newtonSchulz(
+  device: GpuDevice,
+  x: Float64Array,
+  rows: number,
+  cols: number,
+  dtype: number,
+  form: number,
+) {
+  const side = Math.min(rows, cols), bytes = rows * cols * 4;
+  const memory = device.allocate(4 * bytes + 2 * side * side * 4);
+  memory.upload(bytes, new Uint8Array(Float32Array.from(x).buffer));
+  const tensors = [0, bytes, 2 * bytes].map((
+    offset,
+  ) => ({ offset, count: rows * cols, dtype: "f32" } as const));
+  device.bind("nanogpt_newton_schulz", memory, tensors, [rows, cols, 5, dtype, form])();
+  const y = new Float32Array(rows * cols);
+  memory.download(0, new Uint8Array(y.buffer));
+  memory.free();
+  return Float64Array.from(y);
+}
+
+Deno.test("newton_schulz() on mma.sync, one half of each symmetric product, is the simple form's", () => {
+  withDevice((device) => {
+    for (const [rows, cols] of [[136, 264], [264, 136], [136, 136]] as const) {
+      const x = roughValues(rows * cols, rows);
+      const precise = newtonSchulz(device, x, rows, cols, 0, NANOGPT_FORM_SIMPLE);
+      const simple = newtonSchulz(device, x, rows, cols, 1, NANOGPT_FORM_SIMPLE);
+      const mma = newtonSchulz(device, x, rows, cols, 1, NANOGPT_FORM_MMA);
+      assertClose(mma, precise, { mark: MARKS.bf16.newtonSchulz });
+      // The same roundings to bf16 of sums in another order: few of them fall to the other side.
+      assertClose(mma, simple, { mark: MARKS.bf16.newtonSchulz / 4 });
+    }
+  });
+});
