@@ -23,7 +23,7 @@ using Sums = float[kAcross][2 * kAcross][4];
 
 struct Fragments {
   uint32_t a[kAcross][4];
-  uint32_t b[kAcross][4];  // columns 16j..: an operand of mma in registers 0, 1 and one in 2, 3
+  uint32_t b[2 * kAcross][2];
 };
 
 template <bool a_along_k, bool b_along_k>
@@ -31,17 +31,11 @@ DEVICE void load_step(Fragments& f, uint32_t a, uint32_t b, uint32_t row, uint32
   UNROLL
   for (uint32_t i = 0; i < kAcross; i++) load_fragment<a_along_k, false, kDepth>(f.a[i], a, row + 16 * i, k);
   UNROLL
-  for (uint32_t j = 0; j < kAcross; j++) load_fragment<b_along_k, true, kDepth>(f.b[j], b, column + 16 * j, k);
-}
-
-DEVICE void multiply_step(Sums& sums, const Fragments& f) {
-  UNROLL
-  for (uint32_t i = 0; i < kAcross; i++) {
-    UNROLL
-    for (uint32_t j = 0; j < 2 * kAcross; j++) {
-      const uint32_t b[2] = {f.b[j / 2][j % 2 * 2], f.b[j / 2][j % 2 * 2 + 1]};
-      mma_m16n8k16(sums[i][j], f.a[i], b);
-    }
+  for (uint32_t j = 0; j < kAcross; j++) {
+    uint32_t pair[4];
+    load_fragment<b_along_k, true, kDepth>(pair, b, column + 16 * j, k);
+    f.b[2 * j][0] = pair[0], f.b[2 * j][1] = pair[1];
+    f.b[2 * j + 1][0] = pair[2], f.b[2 * j + 1][1] = pair[3];
   }
 }
 
@@ -68,7 +62,7 @@ DEVICE void sum_products(Sums& sums, const Product& p, const TileIndex& tile, ui
     for (uint32_t step = 0; step < kDepth / kStepDepth; step++)
       load_step<a_along_k, b_along_k>(fragments[step], stage, stage + kTileBytes, row, column, step * kStepDepth);
     UNROLL
-    for (uint32_t step = 0; step < kDepth / kStepDepth; step++) multiply_step(sums, fragments[step]);
+    for (uint32_t step = 0; step < kDepth / kStepDepth; step++) mma_tiles(sums, fragments[step].a, fragments[step].b);
   }
   cp_async_wait<0>();
   block_sync();

@@ -6,6 +6,7 @@
 #include "ptx/math.h"
 #include "ptx/matrix.h"
 #include "ptx/mbarrier.h"
+#include "ptx/mma_tiles.h"
 #include "ptx/sync.h"
 #include "ptx/tma.h"
 #include "ptx/wgmma.h"
