@@ -1,5 +1,6 @@
-// The shape of the mma.sync matrix kernels' blocks and their parameters, for the kernels and for whoever launches them. May
-// include only gemm.h and the standard library.
+// The shape of the mma.sync matrix kernels' blocks and their parameters, for the kernels and for whoever launches them: how
+// much of c and k a block holds, and where sums over parts of k go. Says nothing of when k is cut: gemm.cpp does. May include
+// only gemm.h and the standard library.
 #pragma once
 #include "gemm.h"
 

@@ -1,5 +1,6 @@
-// The shape of the simple matrix kernel's blocks, for the kernel and for whoever launches it (its parameter is gemm.h's
-// Product). May include only the standard library.
+// The shape of the simple matrix kernel's blocks, for the kernel and for whoever launches it: how much of c a block computes,
+// how much of k it holds, and the shared memory for that. The kernel's parameter is gemm.h's Product. May include only the
+// standard library.
 #pragma once
 #include <cstdint>
 

@@ -14,9 +14,9 @@ namespace nanogpt::cuda {
 
 template <uint32_t rows, uint32_t columns>
 DEVICE void mma_tiles(float (&d)[rows][columns][4], const uint32_t (&a)[rows][4], const uint32_t (&b)[columns][2]) {
-#pragma unroll
+  UNROLL
   for (uint32_t i = 0; i < rows; i++) {
-#pragma unroll
+    UNROLL
     for (uint32_t j = 0; j < columns; j++) mma_m16n8k16(d[i][j], a[i], b[j]);
   }
 }
