@@ -1,6 +1,7 @@
 // Reverse-mode differentiation. Reads only the op table: walks the nodes backwards and asks each row for its rule.
 // Refuses to pass through an op whose row says "none", and a rule whose gradient has another shape or type than its
-// value. Knows no op by name but the sum. May import the graph and lib/base only.
+// value. Knows no op by name but the sum, which it leaves to the op that makes a summand where the row names one that can.
+// May import the graph and lib/base only.
 
 import { InternalError } from "../base/errors.ts";
 import type { GraphBuilder } from "./builder.ts";
@@ -35,6 +36,7 @@ export function differentiate(
     if (rule === "none") {
       throw new InternalError(`A gradient reached ${node.op}, whose row says that it has none`);
     }
+    const before = b.nodes.length;
     const found = rule(b, node, node.outputs.map((output) => gradients.get(output) ?? null));
     found.replaces?.forEach((value, i) => {
       const output = node.outputs[i];
@@ -42,7 +44,7 @@ export function differentiate(
     });
     node.inputs.forEach((input, i) => {
       const gradient = found.inputs[i];
-      if (gradient && active.has(input)) accumulate(b, gradients, node, input, gradient);
+      if (gradient && active.has(input)) accumulate(b, gradients, node, input, gradient, before);
     });
   }
   return { gradients, replaced };
@@ -63,6 +65,7 @@ function accumulate(
   node: Node,
   input: Value,
   gradient: Value,
+  before: number,
 ): void {
   if (formatType(input) !== formatType(gradient)) {
     throw new InternalError(
@@ -70,5 +73,19 @@ function accumulate(
     );
   }
   const sum = gradients.get(input);
-  gradients.set(input, sum ? b.one("add", [sum, gradient]) : gradient);
+  gradients.set(input, sum ? addTo(b, sum, gradient, before) : gradient);
+}
+
+/**
+ * sum + gradient. Where the node that makes the gradient is new (from index `before` on), used by no other and of an op
+ * whose row names one that adds, that one makes the sum in the same pass, and the plain node is dead.
+ */
+function addTo(b: GraphBuilder, sum: Value, gradient: Value, before: number): Value {
+  const made = b.nodes.slice(before);
+  const maker = made.find((node) => node.outputs.includes(gradient));
+  const plus = maker && OPS[maker.op].plus;
+  if (!maker || !plus || made.some((node) => node.inputs.includes(gradient))) {
+    return b.one("add", [sum, gradient]);
+  }
+  return b.one(plus, [...maker.inputs, sum], maker.attrs);
 }

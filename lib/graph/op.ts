@@ -102,6 +102,8 @@ export interface OpDef {
   readonly inPlace?: Readonly<Record<number, number>>;
   /** Input index whose memory the first output may take over when nothing else reads it any more. */
   readonly reuses?: readonly number[];
+  /** The op that takes one more input, of the output's type, and gives the sum of it and of this op's output. */
+  readonly plus?: OpName;
   /**
    * Inputs that the kernel multiplies as matrices. A float32 parameter among them that meets bf16 activations is
    * given to the kernel as a bf16 working copy, made once a step.
@@ -109,6 +111,8 @@ export interface OpDef {
   readonly operands?: readonly number[];
   /** GPUs have the kernel in several forms; the attribute `form`, a FormName, says which (lib/plan/forms.ts chooses). */
   readonly forms?: true;
+  /** The kernel works on a number of rows at a time, which the attribute `chunk` may set. */
+  readonly chunked?: true;
   /** Outputs that are added to instead of overwritten when the attribute `accumulate` is 1. */
   readonly accumulates?: readonly number[];
   /** Bytes of scratch the kernel needs, placed in the arena for the time of the call. */

@@ -30,6 +30,8 @@ export interface PlanOptions {
   readonly recompute: boolean;
   /** The form of the kernel of an op that has several; not there where the device has one of each. */
   readonly form?: (op: OpName, s: Signature) => FormName;
+  /** Rows of logits that the head holds at a time; the op's own number where not given. */
+  readonly headRows?: number;
 }
 
 /** The graphs of a run. `accumulate` has gradients among its outputs, as `grad.NAME`. */
@@ -222,7 +224,7 @@ class PlanBuilder {
       places,
       targets,
       (value) => this.#lastingPlace(value),
-      this.#options.form,
+      this.#options,
     );
     this.#laid.push({ name, steps: layout.steps });
     this.#transientBytes = Math.max(this.#transientBytes, placeBlocks(layout.blocks));
@@ -236,17 +238,17 @@ class ProgramLayout {
   readonly #places = new Map<Value, Lasting | Short>();
   readonly #lastUse = new Map<Value, number>();
   readonly #outside: (value: Value) => Lasting;
-  readonly #form: PlanOptions["form"];
+  readonly #options: PlanOptions;
 
   constructor(
     nodes: readonly Node[],
     places: ReadonlyMap<Value, Lasting>,
     targets: ReadonlyMap<Value, Target>,
     outside: (value: Value) => Lasting,
-    form: PlanOptions["form"],
+    options: PlanOptions,
   ) {
     this.#outside = outside;
-    this.#form = form;
+    this.#options = options;
     for (const [value, place] of places) this.#places.set(value, place);
     const uses = new Map<Value, number>();
     nodes.forEach((node, i) => {
@@ -326,15 +328,17 @@ class ProgramLayout {
 
   #pushStep(node: Node, index: number): void {
     const def = OPS[node.op];
-    const form = def.forms && this.#form?.(node.op, node);
-    const signature = form ? { ...node, attrs: { ...node.attrs, form } } : node;
+    const { form: fastest, headRows } = this.#options;
+    const form = def.forms && fastest?.(node.op, node);
+    const chosen = { ...(form && { form }), ...(def.chunked && headRows && { chunk: headRows }) };
+    const signature = { ...node, attrs: { ...node.attrs, ...chosen } };
     const aliased = new Set(Object.values(def.inPlace ?? {}));
     const tensors = [
       ...node.outputs.map((output) => this.#place(output)),
       ...node.inputs.filter((_, i) => !aliased.has(i)).map((input) => this.#place(input)),
     ];
     const bytes = [...node.inputs, ...node.outputs].reduce((sum, value) => sum + tensorBytes(value), 0);
-    const workspace = def.workspace?.(node) ?? 0;
+    const workspace = def.workspace?.(signature) ?? 0;
     if (def.workspace) {
       const value = { name: "workspace", shape: [Math.ceil(workspace / 4)], dtype: "f32" as const };
       tensors.push({ value, block: this.#block(workspace, index, index) });

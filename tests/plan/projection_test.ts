@@ -42,8 +42,15 @@ const [N, C, V, L] = [65536, 768, 50304, 12];
 const S = 2 * N * C;
 const H100 = RECORD_REQUEST.target.machine;
 
-function rowOf({ rows }: Projection, name: string, shapes: string): ProjectedRow {
-  const found = rows.filter((row) => row.name === name && row.shapes === shapes);
+function rowOf(
+  { rows }: Projection,
+  name: string,
+  shapes: string,
+  phase?: ProjectedRow["phase"],
+): ProjectedRow {
+  const found = rows.filter((row) =>
+    row.name === name && row.shapes === shapes && (phase ?? row.phase) === row.phase
+  );
   assertEquals(found.length, 1, `${name} ${shapes}`);
   return found[0] as ProjectedRow;
 }
@@ -72,6 +79,7 @@ Deno.test("rows of the plan, worked out by hand: a product, one with a residual,
     planned,
     "matmulAdd",
     "bf16[65536x768] = bf16[65536x768], bf16[768x768], bf16[65536x768]",
+    "forward",
   );
   assertEquals(proj.bytes, 12 * (3 * S + 2 * 768 * 768));
   assertNear(proj.floorMs, 1000 * proj.bytes / 3.35e12, EXACT, "floor: bytes, the product is small");

@@ -10,7 +10,7 @@ import type { OpDef, Signature } from "../op.ts";
 import { product } from "./matrices.ts";
 import { expandGradient, expect, formOf, inputMatrix, matrix, type Rows } from "./row.ts";
 
-/** Rows of logits held at a time by the fused head (kernels/abi.h: chunk). */
+/** Rows of logits held at a time by the fused head (kernels/abi.h: chunk), unless the plan sets the attribute `chunk`. */
 const HEAD_CHUNK = 1024;
 
 /** (N, C, V, chunk) of the fused head; x is input 0, w is input 1. */
@@ -18,7 +18,8 @@ function headSizes(s: Signature): [number, number, number, number] {
   const [N, C] = inputMatrix(s, 0);
   const [V, C2] = inputMatrix(s, 1);
   expect(C === C2, `x has ${C} columns and w ${C2}`);
-  return [N, C, V, Math.min(HEAD_CHUNK, N)];
+  const chunk = s.attrs.chunk === undefined ? HEAD_CHUNK : numberAttr(s.attrs, "chunk");
+  return [N, C, V, Math.min(chunk, N)];
 }
 
 function headWorkspace(s: Signature): number {
@@ -61,6 +62,7 @@ const headLoss: OpDef & { expand: NonNullable<OpDef["expand"]> } = {
     return [...headSizes(s), dtypeCode(at(s.inputs, 0).dtype), formOf(s), numberAttr(s.attrs, "cap")];
   },
   workspace: headWorkspace,
+  chunked: true,
   operands: [0, 1],
   forms: true,
   expand: expandHead,
@@ -122,6 +124,7 @@ export const LOSS_OPS: Rows<"crossEntropy" | "crossEntropyGrad" | "headLoss" | "
       ];
     },
     workspace: headWorkspace,
+    chunked: true,
     operands: [0, 1],
     forms: true,
     accumulates: [2],
