@@ -60,7 +60,7 @@ class GpuContext final : public Context {
     driver_.primary_context_release(device_);
   }
 
-  int32_t launch_bytes(const char* kernel, const LaunchShape& shape, const void* parameters, size_t) override {
+  int32_t launch_bytes(const char* kernel, const LaunchShape& shape, const void* parameters, size_t bytes) override {
     const Function function = modules_->find(kernel);
     if (function == nullptr) return fail(NANOGPT_INTERNAL, "Kernel %s cannot run: %s", kernel, modules_->why().c_str());
     if (shape.shared_bytes > 48 << 10) {
@@ -73,8 +73,9 @@ class GpuContext final : public Context {
     attribute.cluster = {shape.cluster, 1, 1};
     const LaunchConfig config{shape.grid.x, shape.grid.y, shape.grid.z, shape.threads, 1, 1, shape.shared_bytes, stream_,
                               &attribute, shape.cluster > 1 ? 1u : 0u};
-    void* arguments[] = {const_cast<void*>(parameters)};
-    if (const Result result = driver_.launch(&config, function, arguments, nullptr))
+    // By its size too, so that the driver refuses a struct that is not the kernel's: CU_LAUNCH_PARAM_BUFFER_POINTER, _SIZE.
+    void* arguments[] = {reinterpret_cast<void*>(1), const_cast<void*>(parameters), reinterpret_cast<void*>(2), &bytes, nullptr};
+    if (const Result result = driver_.launch(&config, function, nullptr, arguments))
       return refuse(result, "launching kernel", kernel);
     return NANOGPT_OK;
   }

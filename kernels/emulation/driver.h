@@ -12,4 +12,7 @@ void set_schedule(const Schedule& schedule);
 // As if the process had just begun: `devices` GPUs, no context, stream, memory or error. Nobody may hold any of them.
 void restart_driver(uint32_t devices);
 
+// How long a wait lets a collective's other ranks come before it gives up.
+void set_patience(uint32_t ms);
+
 }  // namespace nanogpt::emulation

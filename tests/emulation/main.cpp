@@ -97,7 +97,7 @@ void Gpu::download(void* target, const void* source, size_t bytes) {
       ok(driver.stream_synchronize(stream));
 }
 
-void Gpu::launch_bytes(const char* kernel, const Shape& shape, const void* params, size_t) {
+void Gpu::launch_bytes(const char* kernel, const Shape& shape, const void* params, size_t bytes) {
   if (!report.empty()) return;
   cuda::Module module = nullptr;
   cuda::Function function = nullptr;
@@ -110,8 +110,8 @@ void Gpu::launch_bytes(const char* kernel, const Shape& shape, const void* param
   attribute.cluster = {shape.cluster, 1, 1};
   const cuda::LaunchConfig config{shape.blocks, 1, 1, shape.threads, 1, 1, shape.shared_bytes, stream, &attribute,
                                   shape.cluster > 1 ? 1u : 0u};
-  void* arguments[] = {const_cast<void*>(params)};
-  ok(driver.launch(&config, function, arguments, nullptr));
+  void* arguments[] = {reinterpret_cast<void*>(1), const_cast<void*>(params), reinterpret_cast<void*>(2), &bytes, nullptr};
+  ok(driver.launch(&config, function, nullptr, arguments));
 }
 
 void Gpu::sync() {
