@@ -1,8 +1,11 @@
-// Launchers of attention: check arguments, choose the kernels by form and type, cut sequences into tiles. May include only
-// context.h and attention.h.
+// Launchers of attention: check arguments, choose the kernels by form, type and head width, cut sequences into tiles. Refuse
+// what a form cannot serve: they never take another. The mask itself is not checked here: it is in the GPU's memory, and
+// attention_start makes none that breaks the limits. May include only context.h and attention.h.
 #include "attention.h"
 #include "context.h"
 #include <cmath>
+#include <cstdio>
+#include <initializer_list>
 
 namespace nanogpt::cuda {
 namespace {
@@ -24,18 +27,80 @@ void check_shape(Check& check, uint32_t N, uint32_t T, uint32_t H, uint32_t D, u
 // chip since sm_80 gives a block.
 uint32_t simple_rows(uint32_t D) { return D <= 64 ? 32 : D <= 128 ? 16 : 8; }
 
-AttentionShape shape_of(uint32_t N, uint32_t T, uint32_t H, uint32_t D, uint64_t start, uint32_t rows) {
-  const float scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(D)));
-  return {N, T, H, D, rows, blocks_for(T, rows), scale, memory<const int32_t>(start)};
+AttentionShape shape_of(uint32_t N, uint32_t T, uint32_t H, uint32_t D, uint64_t start) {
+  return {N, T, H, D, 0, 0, static_cast<float>(1.0 / std::sqrt(static_cast<double>(D))), memory<const int32_t>(start)};
 }
+
+void cut(AttentionShape& s, uint32_t rows) {
+  s.rows = rows;
+  s.tiles = blocks_for(s.T, rows);
+}
+
+uint64_t address_of(const void* tensor) { return reinterpret_cast<uint64_t>(tensor); }
 
 // A block for each tile of each head.
 LaunchShape tile_shape(const AttentionShape& s, uint32_t shared_bytes) {
   return {{s.N / s.T * s.tiles * s.H}, kThreads, shared_bytes};
 }
 
-int32_t refuse_form(Check& check, uint32_t form) {
-  return check.context().fail(NANOGPT_UNSUPPORTED, "Kernel %s: expected form 0, found %u", check.op(), form);
+// The kernel of a form's family for a head width.
+struct KernelName {
+  char text[48];
+  KernelName(const char* family, uint32_t D) { std::snprintf(text, sizeof text, "%s_mma_d%u", family, D); }
+};
+
+// Rejects what the mma.sync form cannot serve; `addresses` are those of its bf16 tensors.
+int32_t check_mma(Check& check, uint32_t form, uint32_t D, uint32_t dtype, std::initializer_list<uint64_t> addresses) {
+  Context& context = check.context();
+  if (form != NANOGPT_FORM_MMA)
+    return context.fail(NANOGPT_UNSUPPORTED, "Kernel %s: expected form 0 or 1, found %u", check.op(), form);
+  if (dtype != NANOGPT_BF16 || (D != 32 && D != 64 && D != 128))
+    return context.fail(NANOGPT_INVALID, "Kernel %s: form 1 takes bf16 heads of width 32, 64 or 128, found %s of width %u",
+                        check.op(), dtype == NANOGPT_BF16 ? "bf16" : "float32", D);
+  for (const uint64_t address : addresses)
+    if (address % 16 != 0)
+      return context.fail(NANOGPT_INVALID, "Kernel %s: form 1 takes addresses that are multiples of 16, found one that leaves %u",
+                          check.op(), static_cast<uint32_t>(address % 16));
+  return NANOGPT_OK;
+}
+
+int32_t attention_mma(Check& check, AttentionParams params, uint32_t dtype, uint32_t form) {
+  AttentionShape& s = params.shape;
+  if (const int32_t status = check_mma(check, form, s.D, dtype, {address_of(params.y), address_of(params.q), address_of(params.k),
+                                                                 address_of(params.v)}))
+    return status;
+  cut(s, mma_rows(s.D).forward);
+  return launch(check.context(), KernelName("attention", s.D).text, tile_shape(s, mma_shared_bytes(s.D, s.rows, 1, 2)), params);
+}
+
+int32_t attention_grad_simple(Context& context, AttentionGradParams params, uint32_t dtype) {
+  AttentionShape& s = params.shape;
+  const bool narrow = dtype == NANOGPT_BF16;
+  cut(s, simple_rows(s.D));
+  const LaunchShape tiles = tile_shape(s, attention_grad_floats(s.rows, s.D) * 4);
+  if (const int32_t status = launch(context, narrow ? "attention_delta_bf16" : "attention_delta_f32",
+                                    {{blocks_for(uint64_t{s.N} * s.H, kThreads)}, kThreads}, params))
+    return status;
+  if (const int32_t status = launch(context, narrow ? "attention_dq_bf16" : "attention_dq_f32", tiles, params)) return status;
+  return launch(context, narrow ? "attention_dkdv_bf16" : "attention_dkdv_f32", tiles, params);
+}
+
+int32_t attention_grad_mma(Check& check, AttentionGradParams params, uint32_t dtype, uint32_t form) {
+  AttentionShape& s = params.shape;
+  if (const int32_t status =
+          check_mma(check, form, s.D, dtype,
+                    {address_of(params.dq), address_of(params.dk), address_of(params.dv), address_of(params.dy),
+                     address_of(params.q), address_of(params.k), address_of(params.v), address_of(params.y)}))
+    return status;
+  Context& context = check.context();
+  const LaunchShape rows{{blocks_for(uint64_t{s.N} * s.H * (s.D / 8), kThreads)}, kThreads};
+  if (const int32_t status = launch(context, KernelName("attention_delta", s.D).text, rows, params)) return status;
+  cut(s, mma_rows(s.D).dq);
+  const LaunchShape queries = tile_shape(s, mma_shared_bytes(s.D, s.rows, 2, 2));
+  if (const int32_t status = launch(context, KernelName("attention_dq", s.D).text, queries, params)) return status;
+  cut(s, mma_rows(s.D).dkdv);
+  const LaunchShape keys = tile_shape(s, mma_shared_bytes(s.D, s.rows, 2, 2) + 2 * sizeof(QueryValues));
+  return launch(context, KernelName("attention_dkdv", s.D).text, keys, params);
 }
 
 }  // namespace
@@ -50,9 +115,10 @@ NANOGPT_EXPORT int32_t nanogpt_attention(uint64_t context, uint64_t y, uint64_t 
   check.address("y", y).address("lse", lse).address("q", q).address("k", k).address("v", v).address("start", start);
   check_shape(check, N, T, H, D, dtype);
   if (check.failed()) return check.status();
-  if (form != NANOGPT_FORM_SIMPLE) return refuse_form(check, form);
-  const AttentionParams params{shape_of(N, T, H, D, start, simple_rows(D)), memory<void>(y), memory<float>(lse),
-                               memory<const void>(q), memory<const void>(k), memory<const void>(v)};
+  AttentionParams params{shape_of(N, T, H, D, start), memory<void>(y),      memory<float>(lse),
+                         memory<const void>(q),       memory<const void>(k), memory<const void>(v)};
+  if (form != NANOGPT_FORM_SIMPLE) return attention_mma(check, params, dtype, form);
+  cut(params.shape, simple_rows(D));
   const uint32_t shared_bytes = attention_floats(params.shape.rows, D) * 4;
   return launch(check.context(), dtype == NANOGPT_BF16 ? "attention_bf16" : "attention_f32",
                 tile_shape(params.shape, shared_bytes), params);
@@ -67,17 +133,10 @@ NANOGPT_EXPORT int32_t nanogpt_attention_grad(uint64_t context, uint64_t dq, uin
   check.address("y", y).address("lse", lse).address("start", start).address("workspace", workspace);
   check_shape(check, N, T, H, D, dtype);
   if (check.failed()) return check.status();
-  if (form != NANOGPT_FORM_SIMPLE) return refuse_form(check, form);
-  const AttentionGradParams params{shape_of(N, T, H, D, start, simple_rows(D)),
-                                   memory<void>(dq), memory<void>(dk), memory<void>(dv), memory<const void>(dy),
-                                   memory<const void>(q), memory<const void>(k), memory<const void>(v), memory<const void>(y),
-                                   memory<const float>(lse), memory<float>(workspace)};
-  const bool narrow = dtype == NANOGPT_BF16;
-  const LaunchShape tiles = tile_shape(params.shape, attention_grad_floats(params.shape.rows, D) * 4);
-  Context& ctx = check.context();
-  if (const int32_t status = launch(ctx, narrow ? "attention_delta_bf16" : "attention_delta_f32",
-                                    {{blocks_for(uint64_t{N} * H, kThreads)}, kThreads}, params))
-    return status;
-  if (const int32_t status = launch(ctx, narrow ? "attention_dq_bf16" : "attention_dq_f32", tiles, params)) return status;
-  return launch(ctx, narrow ? "attention_dkdv_bf16" : "attention_dkdv_f32", tiles, params);
+  const AttentionGradParams params{shape_of(N, T, H, D, start), memory<void>(dq),         memory<void>(dk),
+                                   memory<void>(dv),            memory<const void>(dy),   memory<const void>(q),
+                                   memory<const void>(k),       memory<const void>(v),    memory<const void>(y),
+                                   memory<const float>(lse),    memory<float>(workspace)};
+  if (form != NANOGPT_FORM_SIMPLE) return attention_grad_mma(check, params, dtype, form);
+  return attention_grad_simple(check.context(), params, dtype);
 }

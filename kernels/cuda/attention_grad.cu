@@ -21,10 +21,10 @@ KERNEL(attention_delta_bf16, AttentionGradParams, 128) { attention_delta<bf16>(p
 
 // Tiles of queries and keys with what the softmax's gradient needs.
 struct GradTiles {
-  float *q, *dy, *k, *v;       // [rows, D + 1]
-  float *first, *second;       // sums of gradients, [rows, D + 1]
+  float *q, *dy, *k, *v;           // [rows, D + 1]
+  float *first, *second;           // sums of gradients, [rows, D + 1]
   float *probabilities, *dscores;  // [owner's row, other's row], rows + 1 apart
-  float *lse, *delta;          // a value for each query
+  float *lse, *delta;              // a value for each query
 
   DEVICE explicit GradTiles(const AttentionShape& s) {
     SharedFloats shared;
@@ -102,7 +102,7 @@ DEVICE void attention_dkdv(const AttentionGradParams& p) {
   const AttentionShape& s = p.shape;
   const Place place = place_of_block(s);
   const TileRows keys = rows_of(s, place.sequence, place.tile);
-  const uint32_t end = end_of_queries(s, place.sequence, keys);
+  const uint32_t end = end_of_queries(s, place.sequence, keys.end() - 1);
   const GradTiles tiles(s);
   float *const dk = tiles.first, *const dv = tiles.second;
   const uint32_t pitch = s.D + 1, score_pitch = s.rows + 1;

@@ -1,5 +1,6 @@
-// What the simple attention kernels share: which tile of which head a block serves, tiles of rows in shared memory as
-// floats, and the interval mask: row n sees the rows start[n]..n of its sequence. May include only attention.h and device.h.
+// What the attention kernels share: which tile of which head a block serves, and the interval mask, by which row n sees the
+// rows start[n]..n of its sequence. For the simple ones also tiles of rows in shared memory as floats. Computes no
+// attention itself. May include only attention.h and device.h.
 #pragma once
 #include "attention.h"
 #include "device.h"
@@ -33,14 +34,12 @@ DEVICE uint32_t first_key_tile(const AttentionShape& s, uint32_t sequence, const
   return (start - begin) / s.rows;
 }
 
-// One past the last row of the sequence that sees a row of a tile of keys: start never moves back, so the rows after the
-// tile that see its last key come first.
-DEVICE uint32_t end_of_queries(const AttentionShape& s, uint32_t sequence, const TileRows& keys) {
-  const uint32_t last = keys.end() - 1;
-  uint32_t low = keys.end(), high = (sequence + 1) * s.T;  // rows before `low` see it, rows from `high` on do not
+// One past the last row of the sequence that sees a key: start never moves back, so the rows that see it come first.
+DEVICE uint32_t end_of_queries(const AttentionShape& s, uint32_t sequence, uint32_t key) {
+  uint32_t low = key + 1, high = (sequence + 1) * s.T;  // rows before `low` see it, rows from `high` on do not
   while (low < high) {
     const uint32_t middle = low + (high - low) / 2;
-    if (static_cast<uint32_t>(s.start[middle]) <= last) low = middle + 1;
+    if (static_cast<uint32_t>(s.start[middle]) <= key) low = middle + 1;
     else high = middle;
   }
   return low;

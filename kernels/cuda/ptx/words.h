@@ -17,6 +17,9 @@
 #define PTX_ONLY_SITE
 // Before a loop over registers: arrays indexed by a loop that stays a loop would lie in memory.
 #define UNROLL _Pragma("unroll")
+// The same, by so many passes at most.
+#define UNROLL_PRAGMA(text) _Pragma(#text)
+#define UNROLL_BY(count) UNROLL_PRAGMA(unroll count)
 #define ONLY_PASS_SITE
 
 #else
@@ -34,6 +37,7 @@
 #define ONLY_PASS_SITE site
 #define PTX_ONLY_SITE ::nanogpt::emulation::Site site = ::nanogpt::emulation::Site::here()
 #define UNROLL
+#define UNROLL_BY(count)
 #define threadIdx (::nanogpt::emulation::self().thread)
 #define blockIdx (::nanogpt::emulation::block_index())
 #define blockDim (::nanogpt::emulation::block_dimension())
