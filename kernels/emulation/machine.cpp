@@ -31,8 +31,10 @@ void Machine::restart(uint32_t device_count) {
 
 uint32_t Machine::draw(uint32_t bound) {
   if (schedule.seed == 0 || bound < 2) return 0;
-  random_ = random_ * 6364136223846793005u + (2 * uint64_t{schedule.seed} + 1);
-  return static_cast<uint32_t>((random_ >> 33) % bound);
+  uint64_t z = (random_ += 0x9e3779b97f4a7c15u) + schedule.seed * 0xd1342543de82ef95u;  // SplitMix64
+  z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+  z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+  return static_cast<uint32_t>((z ^ z >> 31) % bound);
 }
 
 void Machine::break_device(int device, int code, const std::string& why) {
