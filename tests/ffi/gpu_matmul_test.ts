@@ -53,7 +53,11 @@ function mmaForms([m, n, k]: Sizes): Form[] {
 }
 
 // Around one element, one thread's share and one tile of 64, and k around a tile's 32.
-const SIMPLE_SIZES: readonly Sizes[] = [[1, 1, 1], [1, 131, 33], [65, 9, 32], [64, 64, 31], [70, 129, 77]];
+const SIMPLE_SIZES: readonly Sizes[] = [[1, 1, 1], [1, 131, 33], [65, 9, 32], [64, 64, 31], [70, 129, 77], [
+  600,
+  70,
+  3,
+]];
 
 Deno.test("the GPU's simple matrix product is exact in every form", () => {
   withRunner(NANOGPT_FORM_SIMPLE, (runner) => {
@@ -62,7 +66,8 @@ Deno.test("the GPU's simple matrix product is exact in every form", () => {
 });
 
 // One tile; less than a piece of it; one row, column and piece past it; k shorter than the stages in flight, no multiple of a
-// stage, and long. Odd m or n leave the forms that store rows along k. 2088 is cut into parts, of unequal depth.
+// stage, and long. Odd m or n leave the forms that store rows along k. 2088 is cut into parts, of unequal depth. 1160 is more
+// rows of tiles than a group of them has.
 const MMA_SIZES: readonly Sizes[] = [
   [128, 128, 64],
   [8, 8, 8],
@@ -71,6 +76,7 @@ const MMA_SIZES: readonly Sizes[] = [
   [129, 131, 72],
   [40, 72, 2088],
   [65, 129, 1544],
+  [1160, 136, 8],
 ];
 
 Deno.test("the GPU's product on mma.sync is exact in every form that it takes", () => {
@@ -192,7 +198,7 @@ function newtonSchulz(
 
 Deno.test("newton_schulz() on mma.sync, one half of each symmetric product, is the simple form's", () => {
   withDevice((device) => {
-    for (const [rows, cols] of [[136, 264], [264, 136], [136, 136]] as const) {
+    for (const [rows, cols] of [[136, 264], [264, 136], [264, 264]] as const) {
       const x = roughValues(rows * cols, rows);
       const precise = newtonSchulz(device, x, rows, cols, 0, NANOGPT_FORM_SIMPLE);
       const simple = newtonSchulz(device, x, rows, cols, 1, NANOGPT_FORM_SIMPLE);
