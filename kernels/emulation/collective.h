@@ -1,5 +1,6 @@
-// One rank's call of a collective, what is wrong with it, and the arithmetic of all ranks' calls together. Knows no stream or
-// thread. Private to the fake NCCL. May include only ../cuda/nccl.h and the standard library.
+// One rank's call of a collective, what is wrong with it, and the arithmetic of all ranks' calls together.
+// Knows no stream and no thread. Private to the fake NCCL.
+// May include only ../cuda/nccl.h and the standard library.
 #pragma once
 #include "../cuda/nccl.h"
 #include <string>

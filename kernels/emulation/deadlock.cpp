@@ -1,5 +1,6 @@
-// The words of reports: where a lane is, who waits for what when nobody can go on, and how to see a failure again. Threads
-// and blocks that wait for the same are named together. Changes nothing. May include only block.h and the standard library.
+// The words of reports: where a lane is, who waits for what when nobody can go on, and how to see a failure again.
+// Threads and blocks that wait for the same are named together. Changes nothing.
+// May include only block.h and the standard library.
 #include "block.h"
 #include <cstdio>
 #include <map>

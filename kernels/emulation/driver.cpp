@@ -236,9 +236,12 @@ void restart_driver(uint32_t devices) {
 
 namespace nanogpt::cuda {
 
+// As many as a node of the record has.
+constexpr uint32_t kFakeGpus = 8;
+
 OpenedDriver open_driver() {
   static const Driver driver = [] {
-    if (emulation::machine().devices.empty()) emulation::machine().restart(1);
+    if (emulation::machine().devices.empty()) emulation::machine().restart(kFakeGpus);
 #if !defined(NANOGPT_EMULATION_CHECKS)
     emulation::machine().schedule.threads = std::thread::hardware_concurrency();
 #endif

@@ -1,5 +1,6 @@
-// What the running lane asks of the scheduler: who am I, wait, wake, give way, fail; and the kernels by name. Knows barriers
-// and meetings by nothing. May include only block.h and the standard library.
+// What the running lane asks of the scheduler: who am I, wait, wake, give way, fail; and the kernels by name.
+// Knows no barrier and no meeting; a fault ends the whole launch.
+// May include only block.h and the standard library.
 #include "block.h"
 #include <cstdarg>
 #include <cstdio>

@@ -1,5 +1,6 @@
-// How the fake driver's streams advance. A wait does the work: nothing happens between calls except under seed 0, which does
-// everything at once. May include only machine.h, memory.h and the standard library; refuses nothing by itself.
+// How the fake driver's streams advance. A wait does the work; between waits little happens, except under seed 0, which does
+// everything at once. Refuses nothing by itself: work that fails breaks its GPU.
+// May include only machine.h, memory.h and the standard library.
 #include "machine.h"
 #include "memory.h"
 #include <algorithm>

@@ -91,6 +91,8 @@ class Machine {
   int enqueue(FakeStream& stream, Work work);
   // Does work until `finished`; an error code when the device breaks, or when nobody can go on for too long.
   int advance(int device, FakeStream* target, const std::function<bool()>& finished);
+  // Does one piece of work of some stream, of `target` when the seed wants only that. False: none can go on.
+  bool step(FakeStream* target);
   // The device whose memory holds all of these bytes; -1: none.
   int device_of(uint64_t address, size_t bytes) const;
   // A number below `bound` drawn from the seed.
@@ -102,8 +104,6 @@ class Machine {
  private:
   bool can_run(FakeStream& stream);
   void run_first(FakeStream& stream);
-  // Does one piece of work of some stream. False: none can go on.
-  bool step(FakeStream* target);
 
   uint64_t random_ = 0;
 };

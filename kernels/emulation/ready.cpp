@@ -1,5 +1,6 @@
-// The policies of a schedule. Every choice is drawn from the seed, so that a launch can be seen again. May include only
-// block.h, ready.h and the standard library; refuses nothing.
+// The policies of a schedule. Every choice is drawn from the seed, so that a launch can be seen again.
+// Refuses nothing and never skips a lane for ever, unless the lane itself waits.
+// May include only block.h, ready.h and the standard library.
 #include "ready.h"
 #include "block.h"
 #include <algorithm>

@@ -115,7 +115,7 @@ int query_stream(cuda::Stream handle) {
   if (const int code = stream_at(handle, &stream)) return code;
   if (stream->capture) return invalidate_captures("a stream cannot be asked");
   // Asking again and again must come to an end: now and then something happens meanwhile.
-  if (!stream->queue.empty() && machine().draw(4) == 0) machine().advance(stream->device, stream, [n = 0]() mutable { return n++ > 0; });
+  if (!stream->queue.empty() && machine().draw(4) == 0) machine().step(nullptr);
   return stream->queue.empty() ? 0 : kNotReady;
 }
 

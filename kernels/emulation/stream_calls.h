@@ -1,5 +1,6 @@
 // The fake driver's calls on streams, events, copies, launches and graphs, and what all its calls ask first: the lock, this
-// thread's device, and whether that device still works. May include only machine.h.
+// thread's device, and whether that device still works. Private to the fake driver and the fake NCCL.
+// May include only machine.h.
 #pragma once
 #include "machine.h"
 
