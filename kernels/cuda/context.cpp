@@ -24,6 +24,13 @@ class DriverError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// This machine has no GPU that these kernels run on: no failure where another device would do.
+class NoGpu : public DriverError {
+  using DriverError::DriverError;
+};
+
+constexpr Result kNoDevice = 100;  // CUDA_ERROR_NO_DEVICE
+
 std::string words_of(const Driver& driver, Result result) {
   const char* text = nullptr;
   driver.get_error_string(result, &text);
@@ -33,11 +40,13 @@ std::string words_of(const Driver& driver, Result result) {
 class GpuContext final : public Context {
  public:
   GpuContext(const Driver& driver, uint32_t isa, int ordinal) : driver_(driver), staging_(std::make_unique<Staging>(driver)) {
-    require(driver_.init(0), "starting the driver");
+    const Result started = driver_.init(0);
+    if (started == kNoDevice) throw NoGpu("The driver finds no GPU: " + words_of(driver_, started));
+    require(started, "starting the driver");
     int count = 0;
     require(driver_.device_get_count(&count), "counting GPUs");
     if (ordinal >= count)
-      throw DriverError("There is no GPU " + std::to_string(ordinal) + ": this machine has " + std::to_string(count));
+      throw NoGpu("There is no GPU " + std::to_string(ordinal) + ": this machine has " + std::to_string(count));
     require(driver_.device_get(&device_, ordinal), "finding the GPU");
     isa_ = choose(isa);
     modules_ = std::make_unique<Modules>(driver_, isa_);
@@ -215,7 +224,7 @@ class GpuContext final : public Context {
   uint32_t choose(uint32_t isa) const {
     const int major = attribute(kAttributeMajor);
     const uint32_t best = major == 9 ? NANOGPT_ISA_SM90A : NANOGPT_ISA_SM80;
-    if (major < 8) throw DriverError("This GPU is older than sm_80: its compute capability is " + std::to_string(major) + ".x");
+    if (major < 8) throw NoGpu("This GPU is older than sm_80: its compute capability is " + std::to_string(major) + ".x");
     if (isa == NANOGPT_ISA_AUTO) return best;
     if ((isa != NANOGPT_ISA_SM80 && isa != NANOGPT_ISA_SM90A) || isa > best)
       throw DriverError("This GPU runs the instruction sets sm80" + std::string(best == NANOGPT_ISA_SM90A ? ", sm90a" : "") +
@@ -253,19 +262,21 @@ NANOGPT_EXPORT uint32_t nanogpt_abi_version(void) { return NANOGPT_ABI_VERSION; 
 NANOGPT_EXPORT int32_t nanogpt_context_create(uint64_t out_context, uint64_t out_error, uint32_t, uint32_t isa, uint32_t,
                                               uint32_t ordinal) {
   if (out_context == 0 || out_error == 0) return NANOGPT_INVALID;
-  const auto refuse = [&](const std::string& text) {
+  const auto refuse = [&](int32_t status, const std::string& text) {
     copy_text(out_error, kCreateErrorBytes, text);
-    return NANOGPT_UNSUPPORTED;
+    return status;
   };
   const OpenedDriver opened = open_driver();
-  if (opened.driver == nullptr) return refuse(opened.why);
+  if (opened.driver == nullptr) return refuse(NANOGPT_UNSUPPORTED, opened.why);
   try {
     Context* context = new GpuContext(*opened.driver, isa, static_cast<int>(ordinal));
     const uint64_t address = reinterpret_cast<uint64_t>(context);
     std::memcpy(reinterpret_cast<void*>(out_context), &address, sizeof address);
     return NANOGPT_OK;
+  } catch (const NoGpu& error) {
+    return refuse(NANOGPT_UNSUPPORTED, error.what());
   } catch (const std::exception& error) {
-    return refuse(error.what());
+    return refuse(NANOGPT_INTERNAL, error.what());
   }
 }
 

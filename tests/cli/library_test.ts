@@ -68,6 +68,12 @@ const LIBRARIES: Readonly<Record<string, LibraryCase>> = {
   },
 };
 
+/** What is said of a GPU device whose library has not been built. */
+const GPU_LIBRARIES: Readonly<Record<string, RegExp>> = {
+  cuda: /^This build has no CUDA kernels: `make cuda` builds them where nvcc is; or choose --device cpu\n$/,
+  emulated: /^This build has no emulated device: `make emulated` builds it; or choose --device cpu\n$/,
+};
+
 Deno.test("A kernel library that does not fit is refused before anything is trained", (t) =>
   inRunFolder(async (folder) => {
     const program = join(folder, "program");
@@ -84,6 +90,23 @@ Deno.test("A kernel library that does not fit is refused before anything is trai
         assertMatch(stderr.trimEnd(), said);
         assertEquals(stderr.trimEnd().split("\n").length, 1, "one message, no stack");
         if (text !== undefined || lines !== undefined) await Deno.remove(library);
+      });
+    }
+    for (const [device, said] of Object.entries(GPU_LIBRARIES)) {
+      await t.step(`${device}: absent, and of another version`, async () => {
+        const args = [...trainArgs(folder), "--device", device, "--out", join(folder, "run")];
+        const absent = await run(args, { main });
+        assertEquals([absent.code, absent.stdout], [1, ""]);
+        assertMatch(absent.stderr, said);
+        const other = join(program, "build", `libnanogpt_${device}.so`);
+        await build(other, version(NANOGPT_ABI_VERSION + 7));
+        const { code, stderr } = await run(args, { main });
+        assertEquals(code, 2);
+        assertMatch(
+          stderr,
+          new RegExp(`ABI version \\d+, .*; rebuild the kernels with \`make ${device}\`\n$`),
+        );
+        await Deno.remove(other);
       });
     }
     await t.step("the reference device needs none", async () => {

@@ -12,7 +12,12 @@ import { filesBelow } from "../../tools/launcher/tool.ts";
 import { ROOT } from "../cli/command.ts";
 import { exists, inOpenFolder, launcherOf } from "./packed.ts";
 
-const ASSETS = ["build/libnanogpt_cpu.so", "build/corpus", "tests/peers/pytorch_peer.py"];
+const ASSETS = [
+  "build/libnanogpt_cpu.so",
+  "build/libnanogpt_emulated.so",
+  "build/corpus",
+  "tests/peers/pytorch_peer.py",
+];
 
 /** Runs a tool in the project's folder. */
 async function tool(name: string, args: readonly string[], env: Record<string, string> = {}) {

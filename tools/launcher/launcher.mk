@@ -14,7 +14,7 @@ STAGE := build/stage
 
 # What lies beside the program, under the paths that main.ts names: files, or folders with all that is in them. make builds
 # each of them first.
-ASSETS := build/libnanogpt_cpu.so build/corpus build/page tests/peers/pytorch_peer.py
+ASSETS := build/libnanogpt_cpu.so build/libnanogpt_emulated.so build/corpus build/page tests/peers/pytorch_peer.py
 ASSETS += $(wildcard build/libnanogpt_cuda.so)
 
 LAUNCHER_FLAGS := -std=c17 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror -static
