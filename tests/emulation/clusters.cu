@@ -62,6 +62,25 @@ PASSES(blocks_wait_for_resident_ones) {
   gpu.launch("chain_of_blocks", {3, 32, 0, 1}, Out{y});
   gpu.sync();
 }
+KERNEL(chain_from_the_last, Out, 32) {
+  if (threadIdx.x == 0) {
+    if (blockIdx.x + 1 < gridDim.x) {
+      while (load_acquire(params.y + blockIdx.x + 1) == 0) {
+      }
+    }
+    store_release(params.y + blockIdx.x, 1);
+  }
+}
+PASSES(blocks_wait_for_later_ones) {
+  auto* const y = gpu.array<uint32_t>(std::vector<uint32_t>(3, 0));
+  gpu.launch("chain_from_the_last", {3, 32, 0, 1}, Out{y});
+  gpu.sync();
+}
+FINDS(blocks_wait_for_one_that_is_not_resident, "poll for what never comes") {
+  auto* const y = gpu.array<uint32_t>(std::vector<uint32_t>(30, 0));
+  gpu.launch("chain_from_the_last", {30, 32, 0, 1}, Out{y});
+  gpu.sync();
+}
 KERNEL(waits_for_the_next, Out, 32) {
   if (threadIdx.x == 0 && blockIdx.x == 0) {
     while (load_acquire(params.y + 5) == 0) {
