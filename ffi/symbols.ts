@@ -61,6 +61,8 @@ export const SYMBOLS = {
   nanogpt_graph_free: { parameters: ["u64" /* context */, "u64" /* graph */], result: "i32" },
   // int32_t nanogpt_schedule(uint64_t context, uint32_t seed, uint32_t processors)
   nanogpt_schedule: { parameters: ["u64" /* context */, "u32" /* seed */, "u32" /* processors */], result: "i32" },
+  // int32_t nanogpt_selftest(uint64_t context, uint64_t out_text, uint32_t capacity)
+  nanogpt_selftest: { parameters: ["u64" /* context */, "u64" /* out_text */, "u32" /* capacity */], result: "i32" },
   // int32_t nanogpt_measure_peak(uint64_t context, uint64_t out)
   nanogpt_measure_peak: { parameters: ["u64" /* context */, "u64" /* out */], result: "i32" },
   // int32_t nanogpt_fill(uint64_t context, uint64_t y, uint32_t count, uint32_t dtype, double value)

@@ -105,6 +105,11 @@ int32_t nanogpt_graph_free(uint64_t context, uint64_t graph);
 // random legal order drawn from it. processors: blocks that run at the same time, 1 to 132. Others: NANOGPT_UNSUPPORTED.
 int32_t nanogpt_schedule(uint64_t context, uint32_t seed, uint32_t processors);
 
+// Makes every asynchronous and matrix instruction work on random data and compares with what it is documented to do. A line
+// for each: PASS or FAIL, name, cases, worst difference (wrong values, or shares of what is allowed). out_text:
+// char[capacity], NUL-terminated, cut to the capacity. A cpu, and a GPU without sm_90a, gives NANOGPT_UNSUPPORTED.
+int32_t nanogpt_selftest(uint64_t context, uint64_t out_text, uint32_t capacity);
+
 // Measures the machine with all threads of the context: out: double[3] = peak float32 FLOP/s of the matrix kernel's
 // instruction (register-only loop), peak bf16 FLOP/s likewise, memory bytes/s (read + write of a triad over 256 MB).
 int32_t nanogpt_measure_peak(uint64_t context, uint64_t out);

@@ -159,4 +159,31 @@ DEVICE void store_box(const SelftestTensorParams& params, bool add) {
 KERNEL(selftest_tma_store_2d, SelftestTensorParams, 64) { store_box(params, false); }
 KERNEL(selftest_tma_reduce_add_2d, SelftestTensorParams, 64) { store_box(params, true); }
 
+// A cluster of two: both tell block 0 that they are ready, which loads the box into both. out: [2] of the box as it lies in
+// shared memory.
+KERNEL(selftest_tma_load_multicast, SelftestTensorParams, 64) {
+  char* const memory = aligned_shared();
+  char* const tile = memory + 1024;
+  const uint32_t full = shared_address(memory), ready = full + 8, rank = cluster_rank();
+  if (threadIdx.x == 0) {
+    mbarrier_init(full, 1);
+    mbarrier_init(ready, 2);
+    fence_mbarrier_init();
+  }
+  cluster_arrive();
+  cluster_wait();
+  if (threadIdx.x == 0) {
+    mbarrier_expect_bytes(full, params.bytes);
+    mbarrier_arrive_remote(ready, 0);
+    if (rank == 0) {
+      mbarrier_wait(ready, 0);
+      tma_load_2d_multicast(shared_address(tile), &params.map, params.corner[0], params.corner[1], full, 3);
+    }
+  }
+  mbarrier_wait(full, 0);
+  copy_out(params.out + rank * (params.bytes / 4), tile, params.bytes);
+  cluster_arrive();
+  cluster_wait();
+}
+
 }  // namespace nanogpt::cuda

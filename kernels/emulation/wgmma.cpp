@@ -88,6 +88,12 @@ void read_operands(const WgmmaShape& shape, const uint32_t* const* a, WgmmaTiles
   });
 }
 
+// Too large for a fiber's stack.
+WgmmaTiles& own_tiles() {
+  static thread_local WgmmaTiles tiles;
+  return tiles;
+}
+
 void require_equal(Operands* const* lanes, Site site) {
   for (uint32_t i = 1; i < kThreads; i++) {
     if (!(lanes[i]->shape == lanes[0]->shape))
@@ -111,9 +117,10 @@ void note_reads(const Product& product, uint32_t w) {
   for_each_piece(d, shape.trans_b, 0, shape.n, product.site, note);
 }
 
-void require_untouched_a(const Product& product) {
+// Threads first to end - 1 have left their registers of a alone.
+void require_untouched_a(const Product& product, uint32_t first, uint32_t end) {
   if (product.a[0] == nullptr) return;
-  for (uint32_t i = 0; i < kThreads; i++) {
+  for (uint32_t i = first; i < end; i++) {
     if (std::memcmp(product.a[i], product.a_at_issue[i], sizeof product.a_at_issue[i]) != 0)
       fault(product.site, "wgmma: registers of a of thread %u were changed before the wait", i);
   }
@@ -125,9 +132,9 @@ void perform(Product& product) {
   product.done = true;
   if (product.before) perform(*product.before);
   product.before.reset();
-  require_untouched_a(product);
+  require_untouched_a(product, 0, kThreads);
   for (uint32_t w = 0; w < kWarps; w++) note_reads(product, w);
-  WgmmaTiles tiles;
+  WgmmaTiles& tiles = own_tiles();
   read_operands(product.shape, product.a, tiles, product.site);
   float* rows[kThreads];
   for (uint32_t i = 0; i < kThreads; i++) rows[i] = &product.accumulator->values[i * (product.shape.n / 2)];
@@ -183,6 +190,7 @@ void retire(Product& product, Lane* const* lanes, Site site) {
   complete(product.id);
   perform(product);
   const uint32_t w = lanes[0]->linear % kThreads / kWarpLanes;
+  require_untouched_a(product, w * kWarpLanes, (w + 1) * kWarpLanes);
   for (uint32_t i = 0; i < kWarpLanes; i++) {
     for (const Flight& flight : product.reading) observe(*lanes[i], flight);
   }
@@ -261,7 +269,7 @@ void wgmma(const WgmmaShape& shape, float* d, const uint32_t* a, Site site) {
       rows[i] = lanes[i]->d;
       registers[i] = lanes[i]->a;
     }
-    WgmmaTiles tiles;
+    WgmmaTiles& tiles = own_tiles();
     read_operands(lanes[0]->shape, registers, tiles, site);
     multiply(rows, tiles, lanes[0]->shape.n, lanes[0]->shape.accumulate);
   }, site);

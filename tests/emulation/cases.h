@@ -2,6 +2,7 @@
 // the checking emulation into build/emulation_tests, which emulation_test.ts builds and runs. A case is host code over a
 // fake GPU, run under 20 seeds:
 //   FINDS(race_between_warps, "race") { ... }   at least one seed must report, and every report must hold the text
+//                                               ("race|unfinished": one of the two, as the moment decides)
 //   PASSES(race_mended) { ... }                 no seed may report anything: the bug's correct twin
 // A case reports by what the driver returns (launch, sync, ok) and by wrong(...) for data that came out wrong.
 #pragma once
