@@ -37,6 +37,7 @@ struct CopyGroup {
 struct BulkStore {
   Flight reading, writing;
   std::vector<PendingId> reads, writes;
+  bool read = false;  // and the lane has waited for that
 };
 
 struct LaneCopies {
@@ -60,7 +61,7 @@ struct Product {
   const uint32_t* a[128];  // null: by descriptor
   uint32_t a_at_issue[128][4];
   Flight reading[4];  // of each warp
-  std::shared_ptr<Product> before;  // on the same accumulator
+  std::shared_ptr<Product> before;  // must be done first
   bool done = false;
   PendingId id = 0;
   Site site{nullptr, 0};
@@ -68,7 +69,8 @@ struct Product {
 
 struct WarpProducts {
   bool fenced = false;
-  std::vector<std::shared_ptr<Product>> open;
+  std::shared_ptr<Product> last;               // issued
+  std::vector<std::shared_ptr<Product>> open;  // since the last commit
   std::deque<std::vector<std::shared_ptr<Product>>> groups;
 };
 

@@ -162,6 +162,7 @@ void bulk_wait_read(uint32_t newest, Site) {
     for (const auto& store : groups[i]) {
       for (const PendingId id : store->reads) complete(id);
       observe(self(), store->reading);
+      store->read = true;
     }
   }
 }

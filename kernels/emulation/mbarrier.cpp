@@ -154,17 +154,4 @@ void fence_mbarrier_init(Site) {
 
 void fence_async_proxy(Site) { fence_async_proxy(self()); }
 
-std::string unfinished(const Block& block) {
-  for (const auto& [address, bar] : block.asynchrony.mbarriers) {
-    if (bar.bytes != 0)
-      return "mbarrier " + std::to_string(address) + ": at the block's end " + std::to_string(bar.bytes) +
-             " announced bytes have not come";
-  }
-  for (const auto& [warp, products] : block.asynchrony.warps) {
-    if (!products.open.empty() || !products.groups.empty())
-      return "warp " + std::to_string(warp) + ": exited before waiting for its wgmma";
-  }
-  return "";
-}
-
 }  // namespace nanogpt::emulation

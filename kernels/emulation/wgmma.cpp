@@ -169,8 +169,7 @@ void issue_product(Operands* const* lanes, Site site) {
   for (uint32_t w = 0; w < kWarps; w++) {
     WarpProducts& warp = products_of(*lanes[w * kWarpLanes]->lane);
     if (!warp.fenced) fault(site, "wgmma: warp %u has issued no wgmma_fence since it last waited", w);
-    if (!warp.open.empty()) product->before = warp.open.back();
-    else if (!warp.groups.empty() && !warp.groups.back().empty()) product->before = warp.groups.back().back();
+    if (warp.last != nullptr && !warp.last->done) product->before = warp.last;
     product->reading[w] = begin_flight(*lanes[w * kWarpLanes + draw(kWarpLanes)]->lane, Proxy::async);
   }
   product->accumulator = accumulator_of(block, lanes, product->shape.n, site);
@@ -180,7 +179,9 @@ void issue_product(Operands* const* lanes, Site site) {
   }
   for (uint32_t w = 0; w < kWarps; w++) {
     product->accumulator->products[w]++;
-    products_of(*lanes[w * kWarpLanes]->lane).open.push_back(product);
+    WarpProducts& warp = products_of(*lanes[w * kWarpLanes]->lane);
+    warp.open.push_back(product);
+    warp.last = product;
   }
   product->id = issue("wgmma", site, [product] { perform(*product); });
 }

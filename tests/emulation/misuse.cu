@@ -141,7 +141,7 @@ MISUSE(product_whose_registers_change, 128, "registers of a")
 // ---- copies to global memory ----
 
 // Words go through a staging buffer twice.
-template <bool wait_for_reads, bool fence>
+template <bool wait_for_reads, bool fence, bool wait_at_end = true>
 DEVICE void stage(const WordParams& params) {
   uint32_t* const staging = reinterpret_cast<uint32_t*>(aligned_memory());
   for (uint32_t round = 0; round < 2; round++) {
@@ -158,6 +158,7 @@ DEVICE void stage(const WordParams& params) {
     }
     warp_sync();
   }
+  if (!wait_at_end) return;
   if (threadIdx.x == 0) bulk_wait<0>();
   warp_sync();
   for (uint32_t i = threadIdx.x; i < 512; i += 32) {
@@ -170,6 +171,8 @@ KERNEL(staging_waited_for, WordParams, 32) { stage<true, true>(params); }
 MENDED(staging_waited_for, 32)
 KERNEL(staging_reused_at_once, WordParams, 32) { stage<false, true>(params); }
 MISUSE(staging_reused_at_once, 32, "race|wrong: word")
+KERNEL(staging_left_behind, WordParams, 32) { stage<false, true, false>(params); }
+MISUSE(staging_left_behind, 32, "exited before waiting until|race")
 KERNEL(staging_without_proxy_fence, WordParams, 32) { stage<true, false>(params); }
 
 // ---- cp.async ----
