@@ -114,7 +114,7 @@ void run(Gpu& gpu, const char* kernel) {
 }
 
 // What a tile read too early leads to depends on the moment at which its copy is done.
-constexpr const char* kTooEarly = "race|unfinished copy|unwritten memory|nobody has waited|more than its";
+constexpr const char* kTooEarly = "race|unfinished copy|unwritten memory|nobody has waited|more than its|deadlock";
 
 PASSES(pipeline_of_copies_and_products) { run(gpu, "pipeline_none"); }
 FINDS(tile_read_without_waiting, kTooEarly) { run(gpu, "pipeline_no_wait"); }
