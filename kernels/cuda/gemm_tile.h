@@ -67,8 +67,8 @@ class TileCopy {
   uint32_t k_, end_, left_;
 };
 
-// Fragments of 16 i x 16 k at (i, k) of a tile: registers 0, 1 hold the first 8 i, with k first and last half, when `b`
-// (two n8 operands of mma); for an a operand registers 0, 1 hold the first 8 k of both halves of i.
+// The fragments of 16 i x 16 k from (i, k) of a tile on. For operand a of mma the four registers are a's; for operand b the
+// first two are b of the first 8 i, the last two of the others.
 template <bool along_k, bool b, uint32_t depth>
 DEVICE void load_fragment(uint32_t (&r)[4], uint32_t tile, uint32_t i, uint32_t k) {
   const uint32_t lane = lane_index(), bit3 = lane / 8 % 2 * 8, bit4 = lane / 16 * 8, low = lane % 8;

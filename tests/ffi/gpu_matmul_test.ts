@@ -135,24 +135,6 @@ Deno.test("the GPU's simple product keeps float32 precision", () => {
   });
 });
 
-Deno.test("products on mma.sync are right under twenty schedules, with every memory access watched", () => {
-  const sizes: Sizes = [136, 72, 136], cut: Sizes = [24, 16, 1032];
-  withRunner(NANOGPT_FORM_MMA, (runner, device) => {
-    for (let seed = 1; seed <= 20; seed++) {
-      device.schedule(seed, seed % 3 + 1);
-      const forms = mmaForms(sizes).filter((_, index) => index % 20 === seed % 20);
-      checkSizes(runner, sizes, forms);
-      if (seed % 5 === 0) {
-        checkSizes(
-          runner,
-          cut,
-          mmaForms(cut).filter((_, index) => index % 20 === seed % 20),
-        );
-      }
-    }
-  }, CHECKED);
-});
-
 Deno.test("the GPU's products refuse what their comments exclude, naming what they found", () => {
   withDevice((device) => {
     const memory = device.allocate(4096);
@@ -208,4 +190,37 @@ Deno.test("newton_schulz() on mma.sync, one half of each symmetric product, is t
       assertClose(mma, simple, { mark: MARKS.bf16.newtonSchulz / 4 });
     }
   });
+});
+
+Deno.test("products on mma.sync are right under twenty schedules, with every memory access watched", () => {
+  const sizes: Sizes = [136, 72, 136], cut: Sizes = [24, 16, 1032];
+  withRunner(NANOGPT_FORM_MMA, (runner, device) => {
+    for (let seed = 1; seed <= 20; seed++) {
+      device.schedule(seed, seed % 3 + 1);
+      const forms = mmaForms(sizes).filter((_, index) => index % 20 === seed % 20);
+      checkSizes(runner, sizes, forms);
+      if (seed % 5 === 0) {
+        checkSizes(
+          runner,
+          cut,
+          mmaForms(cut).filter((_, index) => index % 20 === seed % 20),
+        );
+      }
+    }
+  }, CHECKED);
+});
+
+Deno.test("the simple product and Newton-Schulz are right under schedules, with every memory access watched", () => {
+  const sizes: Sizes = [70, 9, 40];
+  withRunner(NANOGPT_FORM_SIMPLE, (runner, device) => {
+    for (let seed = 1; seed <= 5; seed++) {
+      device.schedule(seed, seed % 3 + 1);
+      checkSizes(runner, sizes, allForms().filter((_, index) => index % 20 === seed));
+    }
+    const [rows, cols] = [136, 144];
+    const x = roughValues(rows * cols, rows);
+    const simple = newtonSchulz(device, x, rows, cols, 1, NANOGPT_FORM_SIMPLE);
+    const mma = newtonSchulz(device, x, rows, cols, 1, NANOGPT_FORM_MMA);
+    assertClose(mma, simple, { mark: MARKS.bf16.newtonSchulz / 4 });
+  }, CHECKED);
 });
