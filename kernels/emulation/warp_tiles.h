@@ -1,4 +1,5 @@
-// What the wrapper of many mma.sync calls: one meeting of a warp's lanes for a whole block of products. May include only
+// What the wrapper of many mma.sync calls: one meeting of a warp's lanes for a whole block of products, where each of them
+// alone would cost 32 switches of stacks. Arithmetic and order of k are those of the single instruction. May include only
 // lane.h.
 #pragma once
 #include "lane.h"
