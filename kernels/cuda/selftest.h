@@ -1,5 +1,6 @@
-// Parameters of the self-test's kernels, as host and device see them. May include only tensor_map.h and the standard
-// library.
+// Parameters of the self-test's kernels, as host and device see them.
+// What the words of a kernel mean stands with the kernel.
+// May include only tensor_map.h and the standard library.
 #pragma once
 #include "tensor_map.h"
 #include <cstdint>

@@ -1,5 +1,6 @@
-// The self-test of wgmma: every width, transposition and swizzle, and a in registers; two products of 16 of k each. May
-// include only selftest.h, selftest_run.h, ../emulation/fragments.h and the standard library.
+// The self-test of wgmma: every width, transposition and swizzle, and a in registers;
+// two products of 16 of k each.
+// May include only selftest.h, selftest_run.h, ../emulation/fragments.h and the standard library.
 #include "../emulation/fragments.h"
 #include "selftest.h"
 #include "selftest_run.h"

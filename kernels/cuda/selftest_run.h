@@ -1,5 +1,6 @@
-// One run of the self-test: random data, memory of the GPU, launches, and the lines of its report. Knows no instruction. May
-// include only context.h and the standard library.
+// One run of the self-test: random data, memory of the GPU, launches, and the lines of its report.
+// Knows no instruction.
+// May include only context.h and the standard library.
 #pragma once
 #include "context.h"
 #include <cmath>

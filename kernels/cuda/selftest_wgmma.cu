@@ -1,5 +1,6 @@
 // Kernels of the self-test for wgmma: every width, both operands in shared memory in all four transpositions, and a in
-// registers. Two products of 16 of k on the same accumulators. May include only ptx.h and selftest.h.
+// registers. Two products of 16 of k on the same accumulators.
+// May include only ptx.h and selftest.h.
 #include "selftest.h"
 #include "ptx.h"
 

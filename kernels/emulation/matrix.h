@@ -1,5 +1,6 @@
-// What the wrappers of matrix instructions call: ldmatrix, stmatrix, mma.sync of a warp, wgmma of a warpgroup. Lanes meet
-// and the last to come does the work for all. Misuse is a fault at the caller's site. May include only lane.h.
+// What the wrappers of matrix instructions call: ldmatrix, stmatrix, mma.sync of a warp, wgmma of a warpgroup. Lanes
+// meet and the last to come does the work for all. Misuse is a fault at the caller's site.
+// May include only lane.h.
 #pragma once
 #include "lane.h"
 

@@ -1,5 +1,6 @@
-// How an asynchronous copy is split: into pieces of 16 bytes, done in a random order by a few operations that are pending
-// one by one. Without checks all of it is done at once, in order. May include only pending.h.
+// How an asynchronous copy is split: into pieces of 16 bytes, done in a random order by a few operations that are
+// pending one by one. Without checks all of it is done at once, in order.
+// May include only pending.h.
 #pragma once
 #include "pending.h"
 #include <utility>

@@ -1,5 +1,6 @@
-// The arithmetic of matrix instructions: products of small tiles of float, as vectors wide as the machine has them. Knows no
-// lane, no memory and no bf16; the order of the sum over k is that of the tiles' k. May include only the standard library.
+// The arithmetic of matrix instructions: products of small tiles of float, as vectors wide as the machine has them.
+// Knows no lane, no memory and no bf16; the order of the sum over k is that of the tiles' k.
+// May include only the standard library.
 #pragma once
 #include <cstdint>
 

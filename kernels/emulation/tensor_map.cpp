@@ -1,5 +1,6 @@
-// Encoding and reading tensor maps. The rules are those of cuTensorMapEncodeTiled in cuda.h of CUDA 13.0, for the three types
-// that the kernels use and without interleaving. May include only tensor_map.h and the standard library.
+// Encoding and reading tensor maps. The rules are those of cuTensorMapEncodeTiled in cuda.h of CUDA 13.0, for the three
+// types that the kernels use and without interleaving.
+// May include only tensor_map.h and the standard library.
 #include "tensor_map.h"
 #include <cstring>
 

@@ -1,5 +1,6 @@
-// What a block must not leave behind when its last thread exits: bytes that no copy has brought, products nobody waited for,
-// copies that may still read its shared memory. Changes nothing. May include only block.h and the standard library.
+// What a block must not leave behind when its last thread exits: bytes that no copy has brought, products nobody waited
+// for, copies that may still read its shared memory. Changes nothing.
+// May include only block.h and the standard library.
 #include "block.h"
 
 namespace nanogpt::emulation {
