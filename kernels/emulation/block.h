@@ -124,6 +124,9 @@ struct Fiber {
 // blocks, since making a block's 256 stacks costs more than most kernels.
 class Processor {
  public:
+  // The thread's store of stacks is made here, before the processor, and so outlives it.
+  Processor() { const Stack first; }
+
   const Launch* launch = nullptr;
   Schedule schedule;
   Lane* running = nullptr;

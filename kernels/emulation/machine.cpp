@@ -14,10 +14,10 @@ Machine& machine() {
 
 void Machine::restart(uint32_t device_count) {
   const std::lock_guard<std::recursive_mutex> lock(mutex);
-  for (FakeStream* const stream : streams) delete stream;
-  for (FakeEvent* const event : events) delete event;
   streams.clear();
   events.clear();
+  all_streams.clear();
+  all_events.clear();
   graphs.clear();
   for (const auto& [address, held] : allocations) free_device(reinterpret_cast<void*>(address));
   allocations.clear();

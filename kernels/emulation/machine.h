@@ -81,6 +81,9 @@ class Machine {
   std::vector<std::unique_ptr<FakeDevice>> devices;
   std::set<FakeStream*> streams;
   std::set<FakeEvent*> events;
+  // Destroyed ones too, so that no new one takes the address that waiting work still knows.
+  std::vector<std::unique_ptr<FakeStream>> all_streams;
+  std::vector<std::unique_ptr<FakeEvent>> all_events;
   std::set<std::shared_ptr<FakeGraph>> graphs;
   std::map<uint64_t, std::pair<size_t, int>> allocations;  // bytes and device by address
   std::map<uint64_t, size_t> host_allocations;

@@ -178,6 +178,7 @@ NcclResult enqueue(cuda::NcclComm handle, CollectiveCall call, cuda::Stream stre
   FakeStream* stream = nullptr;
   if (stream_at(stream_handle, &stream) != 0) return 1;
   if (stream->device != mine->device) return refuse_nccl(cuda::kNcclInvalidUsage, call.text() + " on a stream of another GPU");
+  if (stream->capture) return refuse_nccl(cuda::kNcclInvalidUsage, call.text() + ": collectives in graphs are not emulated");
   const uint64_t number = mine->calls++;
   Round& round = mine->clique->rounds[number];
   round.calls.resize(ranks);

@@ -73,7 +73,8 @@ int create_stream(cuda::Stream* handle, unsigned) {
   const Locked locked;
   FakeDevice* device = nullptr;
   if (const int code = current_device(&device)) return code;
-  FakeStream* const stream = new FakeStream;
+  machine().all_streams.push_back(std::make_unique<FakeStream>());
+  FakeStream* const stream = machine().all_streams.back().get();
   stream->device = device->ordinal;
   machine().streams.insert(stream);
   *handle = stream;
@@ -95,7 +96,6 @@ int destroy_stream(cuda::Stream handle) {
   machine().streams.erase(stream);
   for (FakeEvent* const event : machine().events)
     if (event->stream == stream) event->stream = nullptr;
-  delete stream;
   return code;
 }
 
@@ -273,17 +273,15 @@ int launch(const cuda::LaunchConfig* config, cuda::Function handle, void** param
 
 int destroy_event(cuda::Event handle) {
   const Locked locked;
-  FakeEvent* const event = static_cast<FakeEvent*>(handle);
-  if (machine().events.erase(event) == 0) return refuse(kInvalidHandle, "no such event");
-  delete event;
-  return 0;
+  return machine().events.erase(static_cast<FakeEvent*>(handle)) == 0 ? refuse(kInvalidHandle, "no such event") : 0;
 }
 
 int create_event(cuda::Event* handle, unsigned flags) {
   const Locked locked;
   FakeDevice* device = nullptr;
   if (const int code = current_device(&device)) return code;
-  FakeEvent* const event = new FakeEvent;
+  machine().all_events.push_back(std::make_unique<FakeEvent>());
+  FakeEvent* const event = machine().all_events.back().get();
   event->device = device->ordinal;
   event->timed = (flags & kEventWithoutTiming) == 0;
   machine().events.insert(event);
