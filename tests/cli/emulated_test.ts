@@ -89,6 +89,7 @@ Deno.test("check --device emulated is one report", { ignore: NO_EMULATED }, asyn
       /^ {2}attention +fp32 simple +\d+ .* pass /m,
       /^.*newton-schulz\.safetensors on emulated, .*, bf16$/m,
       /^.*newton-schulz\.safetensors on emulated, .*, fp32$/m,
+      /^Every wrapped instruction, on random data\n( {2}PASS .*\n)+PASS$/m,
       /^peak +\S/m,
       /^train-124m +left out: /m,
       /\nPASS of all above\n$/,
