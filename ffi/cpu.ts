@@ -1,5 +1,6 @@
-// The CPU device: a native context whose memory is this process's own. Chooses no kernel: the context does. May import
-// lib/base and its neighbours.
+// The CPU device: a native context whose memory is this process's own. Chooses no kernel: the context does. Refuses an
+// instruction set whose name it does not know, and memory that was given back. May import lib/base and its
+// neighbours.
 
 import { InternalError } from "../lib/base/errors.ts";
 import type { DevicePeak } from "./device.ts";

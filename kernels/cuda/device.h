@@ -1,5 +1,6 @@
-// What kernels share above the instructions: vectors of elements, sums over a warp or block, and how a kernel says that
-// its input is wrong. Sums have a fixed order. May include only ptx.h, input_error.h and the standard library.
+// What kernels share above the instructions: sums over a warp or block, and how a kernel says that its input is wrong.
+// Sums have a fixed order, and all threads must take part in them. Knows no op. May include only ptx.h, input_error.h and
+// the standard library.
 #pragma once
 #include "input_error.h"
 #include "ptx.h"

@@ -1,5 +1,6 @@
 // How a kernel tells the host of an input that only it can see, such as a token outside the vocabulary: four words of device
-// memory that the context clears, reads and turns into an error text. May include only the standard library.
+// memory that the context clears, reads and turns into an error text. Only the first such input is told. May include only
+// the standard library.
 #pragma once
 #include <cstdint>
 

@@ -1,5 +1,6 @@
 // Memory without checks: the host's own. Addresses of shared memory, for both modes. Refuses addresses outside a block's
-// window. May include only block.h, memory.h and the standard library.
+// window; knows nothing of who wrote what: shadow does. May include only block.h, memory.h and the standard
+// library.
 #include "memory.h"
 #include "block.h"
 #include <cstdlib>

@@ -1,4 +1,6 @@
-// The edges between lanes as vectors of epochs. Knows no memory. May include only order.h and the standard library.
+// The edges between lanes as vectors of epochs: who has seen what of whom. Knows no memory: shadow and watch ask it whether
+// one access comes before another. Compiled to nothing without checks. May include only order.h, watch.h and the standard
+// library.
 #include "watch.h"
 
 namespace nanogpt::emulation {

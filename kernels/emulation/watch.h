@@ -1,5 +1,6 @@
 // What the compiler's instrumentation of checked kernels leads to: each load, store and atomic access of the running lane.
-// Private to the checks. May include only order.h.
+// Private to the checks, and never called by the emulation for its own memory. May include only order.h and the standard
+// library.
 #pragma once
 #include "order.h"
 

@@ -1,5 +1,6 @@
-// The words that kernels are written in, for both compilers: nvcc has its own; for g++ they come from the emulation. Holds
-// no instruction. May include only the emulation's lane.h and the standard library.
+// The words that kernels are written in, for both compilers: nvcc has its own; for g++ they come from the emulation, which
+// also wants to know each call's place. Holds no instruction and no arithmetic. May include only the emulation's lane.h and
+// the standard library.
 #pragma once
 #include <cstddef>
 #include <cstdint>
