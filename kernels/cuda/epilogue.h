@@ -30,6 +30,29 @@ struct ScaledSum {
     c[at] = from_float<T>(added == nullptr ? x : x + beta * to_float(added[at]));
   }
 
+  // Whether neighbours (column, column + 1), column even, may be moved whole.
+  DEVICE bool holds_pairs() const {
+    return ldc % 2 == 0 && reinterpret_cast<uintptr_t>(c) % (2 * sizeof(T)) == 0 &&
+           reinterpret_cast<uintptr_t>(added) % (2 * sizeof(T)) == 0;
+  }
+  // Sums of (row, column) and its right neighbour; `column` is even, `paired` what holds_pairs() says.
+  DEVICE void store_pair(uint32_t row, uint32_t column, float left, float right, bool paired) const {
+    if (row >= m) return;
+    if (!paired || column + 2 > n) {
+      store(row, column, left);
+      store(row, column + 1, right);
+      return;
+    }
+    const uint64_t at = row * ldc + column;
+    left *= alpha, right *= alpha;
+    if (added != nullptr) left += beta * to_float(added[at]), right += beta * to_float(added[at + 1]);
+    if constexpr (sizeof(T) == 4) {
+      *reinterpret_cast<Words2*>(c + at) = Words2{bits_of(left), bits_of(right)};
+    } else {
+      *reinterpret_cast<uint32_t*>(c + at) = pack_bf16(left, right);
+    }
+  }
+
   // Sums of (row, column) and the seven to its right; `column` is a multiple of 8.
   DEVICE void store_row(uint32_t row, uint32_t column, const Floats<8>& sums) const {
     if (row >= m) return;

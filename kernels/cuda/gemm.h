@@ -35,9 +35,9 @@ struct Product {
   uint64_t batch_stride_c = 0;
 };
 
-// Enqueues a product in a form (a NANOGPT_FORM code). `op` names the caller in error texts. Limits of NANOGPT_FORM_MMA: a and
-// b are bf16, their rows (ld) and batch strides multiples of 8 elements, their addresses of 16 bytes; m, n and k are any.
-// It may use the context's scratch memory.
+// Enqueues a product in a form (a NANOGPT_FORM code). `op` names the caller in error texts. Limits of NANOGPT_FORM_MMA
+// and NANOGPT_FORM_WGMMA: a and b are bf16, their rows (ld) and batch strides multiples of 8 elements, their addresses of 16
+// bytes; m, n and k are any. They may use the context's scratch memory.
 int32_t multiply(Context& context, const char* op, const Product& product, uint32_t form);
 
 }  // namespace nanogpt::cuda

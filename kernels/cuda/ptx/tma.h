@@ -41,6 +41,11 @@ DEVICE void tma_store_2d(const TensorMap* map, int32_t c0, int32_t c1, uint32_t 
                "r"(shared)
                : "memory");
 }
+DEVICE void tma_store_3d(const TensorMap* map, int32_t c0, int32_t c1, int32_t c2, uint32_t shared) {
+  asm volatile("cp.async.bulk.tensor.3d.global.shared::cta.bulk_group [%0, {%1, %2, %3}], [%4];" ::"l"(map), "r"(c0), "r"(c1),
+               "r"(c2), "r"(shared)
+               : "memory");
+}
 // Adds a box to what is in global memory; part of this thread's bulk group.
 DEVICE void tma_reduce_add_2d(const TensorMap* map, int32_t c0, int32_t c1, uint32_t shared) {
   asm volatile("cp.reduce.async.bulk.tensor.2d.global.shared::cta.add.tile.bulk_group [%0, {%1, %2}], [%3];" ::"l"(map),
@@ -67,6 +72,10 @@ DEVICE void tma_load_2d_multicast(uint32_t shared, const TensorMap* map, int32_t
 DEVICE void tma_store_2d(const TensorMap* map, int32_t c0, int32_t c1, uint32_t shared SITE) {
   const int32_t corner[] = {c0, c1};
   emulation::tma_store({map, 2, corner}, shared, false, site);
+}
+DEVICE void tma_store_3d(const TensorMap* map, int32_t c0, int32_t c1, int32_t c2, uint32_t shared SITE) {
+  const int32_t corner[] = {c0, c1, c2};
+  emulation::tma_store({map, 3, corner}, shared, false, site);
 }
 DEVICE void tma_reduce_add_2d(const TensorMap* map, int32_t c0, int32_t c1, uint32_t shared SITE) {
   const int32_t corner[] = {c0, c1};

@@ -1,0 +1,83 @@
+// Runs a matrix product on wgmma: checks the form's limits, chooses the schedule by shape, describes the operands to the copy
+// engine and starts as many blocks as the chip has processors, which share the work out among themselves. Refuses what
+// breaks the limits. May include only context.h, gemm_parts.h and gemm_wgmma.h.
+#include "gemm_wgmma.h"
+#include "context.h"
+#include "gemm_parts.h"
+
+namespace nanogpt::cuda {
+namespace {
+
+using namespace wgmma_gemm;
+
+// 128 x 256 x 64 at three quarters of 989 TFLOP/s takes 0.75 us; a sum is 8 bytes of 3 TB/s.
+constexpr StageRates kRates{kDepth, 132, 280000};
+
+// Up to this k a tile takes 16,000 cycles or less to multiply and storing it is worth hiding.
+constexpr uint32_t kMostPingPongDepth = 1024;
+
+int32_t encode(Context& context, TensorMap& map, const void* data, uint64_t width, uint64_t height, uint32_t batch, uint64_t ld,
+               uint64_t batch_stride, uint32_t box_rows) {
+  const uint64_t dims[] = {width, height, batch};
+  const uint64_t strides[] = {ld * 2, (batch == 1 ? ld : batch_stride) * 2};
+  const uint32_t box[] = {kBox, box_rows, 1};
+  return context.encode(map, TensorType::bfloat16, 3, reinterpret_cast<uint64_t>(data), dims, strides, box, Swizzle::bytes128);
+}
+
+// `extent`: the operand's rows of c or columns, of which a tile takes `of_tile`.
+int32_t encode_operand(Context& context, TensorMap& map, const Operand& x, bool along_k, uint32_t extent, uint32_t of_tile,
+                       const Product& p) {
+  if (along_k) return encode(context, map, x.data, p.k, extent, p.batch, x.ld, x.batch_stride, of_tile);
+  return encode(context, map, x.data, extent, p.k, p.batch, x.ld, x.batch_stride, kDepth);
+}
+
+// Whether c, and what is added to it, are such that the copy engine can store and load them.
+bool takes_boxes(const Product& p) {
+  return p.dtype_c == NANOGPT_BF16 && p.ldc % 8 == 0 && p.batch_stride_c % 8 == 0 && reinterpret_cast<uint64_t>(p.c) % 16 == 0 &&
+         reinterpret_cast<uint64_t>(p.added) % 16 == 0;
+}
+
+template <class Shape>
+int32_t run(Context& context, const char* kernel, WgmmaProduct& params) {
+  const Product& p = params.product;
+  if (const int32_t status = encode_operand(context, params.a, p.a, p.a.transposed == 0, p.m, Shape::kTileRows, p)) return status;
+  if (const int32_t status = encode_operand(context, params.b, p.b, p.b.transposed != 0, p.n, kColumns, p)) return status;
+  if (params.in_boxes != 0) {
+    if (const int32_t status = encode(context, params.c, p.c, p.n, p.m, p.batch, p.ldc, p.batch_stride_c, kBox)) return status;
+    const void* const added = p.added == nullptr ? p.c : p.added;
+    if (const int32_t status = encode(context, params.added, added, p.n, p.m, p.batch, p.ldc, p.batch_stride_c, kBox)) return status;
+  }
+  if (const int32_t status = context.clear(context.scratch(), sizeof *params.next_item)) return status;
+  const uint64_t items = uint64_t{blocks_for(p.m, Shape::kTileRows)} * blocks_for(p.n, kColumns) * params.parts * p.batch;
+  if (items > UINT32_MAX / 2)
+    return context.fail(NANOGPT_INVALID, "Products in form %d take at most %u tiles, found %llu", NANOGPT_FORM_WGMMA, UINT32_MAX / 2,
+                        static_cast<unsigned long long>(items));
+  const uint32_t blocks = items < context.processors() ? static_cast<uint32_t>(items) : context.processors();
+  return launch(context, kernel, {{blocks}, kThreads, Shape::kSharedBytes}, params);
+}
+
+}  // namespace
+
+int32_t multiply_by_wgmma(Context& context, const char* op, const Product& p) {
+  if (const int32_t status = check_operand(context, op, NANOGPT_FORM_WGMMA, "a", p.a)) return status;
+  if (const int32_t status = check_operand(context, op, NANOGPT_FORM_WGMMA, "b", p.b)) return status;
+  static const char* const kernels[2][2][2] = {
+      {{"gemm_wgmma_nn", "gemm_wgmma_nt"}, {"gemm_wgmma_tn", "gemm_wgmma_tt"}},
+      {{"gemm_wgmma_pingpong_nn", "gemm_wgmma_pingpong_nt"}, {"gemm_wgmma_pingpong_tn", "gemm_wgmma_pingpong_tt"}}};
+  const uint64_t tiles = uint64_t{blocks_for(p.m, Cooperative::kTileRows)} * blocks_for(p.n, kColumns);
+  const Cut cut = cut_depth(p, tiles, kRates);
+  WgmmaProduct params{};
+  params.product = p;
+  params.next_item = memory<uint32_t>(context.scratch());
+  params.parts = cut.parts, params.depth = cut.depth;
+  params.in_boxes = cut.parts == 1 && takes_boxes(p);
+  const bool ping_pong = cut.parts == 1 && p.k <= kMostPingPongDepth;
+  const char* const kernel = kernels[ping_pong][p.a.transposed != 0][p.b.transposed != 0];
+  if (ping_pong) return run<PingPong>(context, kernel, params);
+  if (cut.parts == 1) return run<Cooperative>(context, kernel, params);
+  params.partials = partials_of(context), params.partial_ld = partial_ld(p);
+  if (const int32_t status = run<Cooperative>(context, kernel, params)) return status;
+  return add_partials(context, p, cut.parts);
+}
+
+}  // namespace nanogpt::cuda

@@ -1,0 +1,118 @@
+// Finished sums of a wgmma warpgroup on their way to c: straight from registers, or for bf16 through boxes in shared memory
+// that the copy engine stores (and, where something is added, has loaded before). A warpgroup holds 64 x 256 sums as wgmma
+// lays them out. Refuses nothing: the launcher chose. May include only epilogue.h and gemm_wgmma_ring.h.
+#pragma once
+#include "epilogue.h"
+#include "gemm_wgmma_ring.h"
+
+namespace nanogpt::cuda::wgmma_gemm {
+
+constexpr uint32_t kSums = kColumns / 2;  // of a thread
+
+DEVICE uint32_t thread_of_group() { return threadIdx.x % 128; }
+
+// The warpgroup's sums, whose first is element (row, column) of c, from registers: each thread two neighbours at a time, a
+// sector of 32 bytes of float32 from each four threads.
+template <class T>
+DEVICE void store_sums(const ScaledSum<T>& c, uint32_t row, uint32_t column, const float (&sums)[kSums]) {
+  row += thread_of_group() / 32 * 16 + lane_index() / 4;
+  column += lane_index() % 4 * 2;
+  const bool paired = c.holds_pairs();
+  UNROLL
+  for (uint32_t i = 0; i < kSums; i += 2) {
+    const uint32_t below = i / 2 % 2 * 8, right = i / 4 * 8;
+    c.store_pair(row + below, column + right, sums[i], sums[i + 1], paired);
+  }
+}
+
+// The boxes of a consumer, used in turn; their number goes on from tile to tile.
+template <class Shape>
+class Boxes {
+ public:
+  DEVICE Boxes(const WgmmaProduct& params, const SharedMemory<Shape>& memory, uint32_t consumer)
+      : params_(params), memory_(memory), consumer_(consumer), leads_(thread_of_group() == 0) {}
+
+  // Before a tile's sums are there: loads what will be added to its first boxes.
+  DEVICE void begin(uint32_t row, uint32_t column, uint32_t batch) {
+    row_ = row, column_ = column, batch_ = batch;
+    const uint32_t columns = params_.product.n - column;
+    count_ = columns < kColumns ? (columns + kBox - 1) / kBox : kColumns / kBox;
+    if (params_.product.added == nullptr || !leads_) return;
+    bulk_wait_read<0>();
+    for (uint32_t i = 0; i < count_ && i < Shape::kBoxes; i++) load(i);
+  }
+
+  DEVICE void store(const float (&sums)[kSums]) {
+    UNROLL
+    for (uint32_t i = 0; i < kColumns / kBox; i++) {
+      if (i < count_) store_box(i, sums);
+    }
+    place_.advance(count_, Shape::kBoxes);
+  }
+
+  // Before the block ends: its shared memory goes with it.
+  DEVICE void finish() const {
+    if (leads_) bulk_wait<0>();
+  }
+
+ private:
+  DEVICE Position place(uint32_t i) const {
+    Position place = place_;
+    place.advance(i, Shape::kBoxes);
+    return place;
+  }
+
+  DEVICE void load(uint32_t i) const {
+    const uint32_t box = place(i).index, bar = memory_.loaded(consumer_, box);
+    mbarrier_expect_bytes(bar, kBoxBytes);
+    tma_load_3d(memory_.box(consumer_, box), &params_.added, column_ + i * kBox, row_, batch_, bar);
+  }
+
+  // Sums 32i to 32i + 31 of every thread are the tile's columns 64i to 64i + 63.
+  DEVICE void store_box(uint32_t i, const float (&sums)[kSums]) {
+    const Position at = place(i);
+    const uint32_t box = memory_.box(consumer_, at.index);
+    const bool adds = params_.product.added != nullptr;
+    if (adds) {
+      mbarrier_wait(memory_.loaded(consumer_, at.index), at.parity);
+    } else {
+      if (leads_) bulk_wait_read<Shape::kBoxes - 1>();
+      barrier_sync(1 + consumer_, 128);
+    }
+    UNROLL
+    for (uint32_t j = 0; j < 4; j++) fill_columns(box, j, &sums[32 * i + 8 * j], adds);
+    fence_async_proxy();
+    barrier_sync(1 + consumer_, 128);
+    if (!leads_) return;
+    tma_store_3d(&params_.c, column_ + i * kBox, row_, batch_, box);
+    bulk_commit();
+    if (!adds || i + Shape::kBoxes >= count_) return;
+    bulk_wait_read<0>();
+    load(i + Shape::kBoxes);
+  }
+
+  // A warp's 16 rows and 16 columns 16j of a box, as 128-byte rows with the swizzle of the map.
+  DEVICE void fill_columns(uint32_t box, uint32_t j, const float* sums, bool adds) const {
+    const uint32_t lane = lane_index(), row = thread_of_group() / 32 * 16 + lane % 16, piece = 2 * j + lane / 16;
+    const uint32_t address = box + row * 128 + ((piece ^ row % 8) << 4);
+    const float alpha = params_.product.alpha, beta = params_.product.beta;
+    uint32_t words[4] = {};
+    if (adds) load_matrix_x4(words, address);
+    UNROLL
+    for (uint32_t q = 0; q < 4; q++) {
+      float low = alpha * sums[2 * q], high = alpha * sums[2 * q + 1];
+      if (adds) low += beta * float_of(words[q] << 16), high += beta * float_of(words[q] & 0xffff0000u);
+      words[q] = pack_bf16(low, high);
+    }
+    store_matrix_x4(address, words);
+  }
+
+  const WgmmaProduct& params_;
+  const SharedMemory<Shape> memory_;
+  const uint32_t consumer_;
+  const bool leads_;  // the thread that talks to the copy engine
+  Position place_;
+  uint32_t row_ = 0, column_ = 0, batch_ = 0, count_ = 0;
+};
+
+}  // namespace nanogpt::cuda::wgmma_gemm
