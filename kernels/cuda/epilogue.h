@@ -7,6 +7,10 @@
 
 namespace nanogpt::cuda {
 
+// Two neighbours of c's type as they lie in memory.
+template <class T>
+using Pair = std::conditional_t<sizeof(T) == sizeof(float), Words2, uint32_t>;
+
 // c = alpha sum + beta added, in c's type T.
 template <class T>
 struct ScaledSum {
@@ -44,12 +48,15 @@ struct ScaledSum {
       return;
     }
     const uint64_t at = row * ldc + column;
+    Pair<T> before{};
+    if (added != nullptr) before = *reinterpret_cast<const Pair<T>*>(added + at);
     left *= alpha, right *= alpha;
-    if (added != nullptr) left += beta * to_float(added[at]), right += beta * to_float(added[at + 1]);
-    if constexpr (sizeof(T) == 4) {
-      *reinterpret_cast<Words2*>(c + at) = Words2{bits_of(left), bits_of(right)};
+    if constexpr (sizeof(T) == sizeof(float)) {
+      if (added != nullptr) left += beta * float_of(before.x), right += beta * float_of(before.y);
+      *reinterpret_cast<Pair<T>*>(c + at) = Pair<T>{bits_of(left), bits_of(right)};
     } else {
-      *reinterpret_cast<uint32_t*>(c + at) = pack_bf16(left, right);
+      if (added != nullptr) left += beta * float_of(before << 16), right += beta * float_of(before & 0xffff0000u);
+      *reinterpret_cast<Pair<T>*>(c + at) = pack_bf16(left, right);
     }
   }
 

@@ -18,8 +18,9 @@ constexpr uint32_t kBox = 64;       // rows and columns of a box of c, and colum
 constexpr uint32_t kBoxBytes = kBox * kBox * 2;
 constexpr uint32_t kSlots = 2;      // tiles that the producer may have taken and the consumers not
 
-// Cooperative: both consumers work on one tile, 64 rows each; what they read from L2 is least. Ping-pong: each has tiles of
-// its own and one multiplies while the other stores: for short k, where storing takes a good part of the time.
+// Cooperative: both consumers work on one tile, 64 rows each, and read the least from L2. Ping-pong: each has tiles of its own
+// and one multiplies while the other stores: for short k, where storing takes a good part of the time. Both give the same
+// bits.
 // kTileRows: rows of a tile; kBoxes: boxes of c that a consumer has room for on the way to memory.
 template <bool ping_pong>
 struct BlockShape {

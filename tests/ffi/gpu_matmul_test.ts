@@ -1,13 +1,13 @@
-// The matrix products of the GPU's kernels on the emulation, in their simple form and on mma.sync, against float64: every
-// storage, type and mode, sizes around the tiles', products that are cut along k; bit for bit over numbers of processors;
-// and with every memory access watched under twenty schedules.
+// The matrix products of the GPU's kernels on the emulation, in their simple form, on mma.sync and on wgmma, against float64:
+// every storage, type and mode, sizes around the tiles', products that are cut along k; bit for bit over numbers of
+// processors; and with every memory access watched under twenty schedules.
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { join } from "@std/path";
 import { assertClose } from "../../lib/base/compare.ts";
 import { RunError } from "../../lib/base/errors.ts";
-import { GpuDevice } from "../../ffi/cuda.ts";
-import { NANOGPT_FORM_MMA, NANOGPT_FORM_SIMPLE } from "../../ffi/symbols.ts";
+import { GpuDevice, type GpuIsa } from "../../ffi/cuda.ts";
+import { NANOGPT_FORM_MMA, NANOGPT_FORM_SIMPLE, NANOGPT_FORM_WGMMA } from "../../ffi/symbols.ts";
 import { MARKS } from "../../lib/run/marks.ts";
 import { ROOT } from "../cli/command.ts";
 import {
@@ -24,8 +24,10 @@ import {
 const FAST = join(ROOT, "build", "libnanogpt_emulated.so");
 const CHECKED = join(ROOT, "build", "libnanogpt_emulated_checked.so");
 
-function withDevice(body: (device: GpuDevice) => void, library = FAST): void {
-  const device = new GpuDevice({ kind: "emulated", library, isa: "auto", ordinal: 0 });
+const ALL_FORMS = [NANOGPT_FORM_SIMPLE, NANOGPT_FORM_MMA, NANOGPT_FORM_WGMMA];
+
+function withDevice(body: (device: GpuDevice) => void, library = FAST, isa: GpuIsa = "auto"): void {
+  const device = new GpuDevice({ kind: "emulated", library, isa, ordinal: 0 });
   try {
     body(device);
   } finally {
@@ -45,8 +47,8 @@ function withRunner(
   }, library);
 }
 
-/** Forms of bf16 operands whose rows are multiples of 16 bytes at these sizes: what the mma.sync kernels take. */
-function mmaForms([m, n, k]: Sizes): Form[] {
+/** Forms of bf16 operands whose rows are multiples of 16 bytes at these sizes: what the matrix instructions' kernels take. */
+function narrowForms([m, n, k]: Sizes): Form[] {
   return allForms().filter(({ a, b, transA, transB }) =>
     a === "bf16" && b === "bf16" && (transA ? m : k) % 8 === 0 && (transB ? k : n) % 8 === 0
   );
@@ -81,24 +83,51 @@ const MMA_SIZES: readonly Sizes[] = [
 
 Deno.test("the GPU's product on mma.sync is exact in every form that it takes", () => {
   withRunner(NANOGPT_FORM_MMA, (runner) => {
-    for (const sizes of MMA_SIZES) checkSizes(runner, sizes, mmaForms(sizes));
+    for (const sizes of MMA_SIZES) checkSizes(runner, sizes, narrowForms(sizes));
   });
 });
 
-Deno.test("the GPU's products give the same bits on 1, 2 and 7 processors", () => {
-  for (const kernelForm of [NANOGPT_FORM_SIMPLE, NANOGPT_FORM_MMA]) {
+// Tiles of 64 x 256 up to a k of 256, beyond it of 128 x 256: one; less than a box of it; one row, column and piece past it;
+// k of one stage, of more and of fewer than are in flight; more rows of tiles than a group has.
+const PING_PONG_SIZES: readonly Sizes[] = [
+  [64, 256, 64],
+  [8, 8, 8],
+  [1, 3, 72],
+  [65, 257, 200],
+  [136, 264, 256],
+  [600, 8, 136],
+];
+// The last two are cut, into parts of unequal depth.
+const COOPERATIVE_SIZES: readonly Sizes[] = [
+  [128, 256, 320],
+  [129, 257, 328],
+  [136, 264, 768],
+  [1160, 8, 264],
+  [40, 72, 2088],
+  [136, 8, 1608],
+];
+
+Deno.test("the GPU's product on wgmma is exact in every form that it takes", () => {
+  withRunner(NANOGPT_FORM_WGMMA, (runner) => {
+    for (const sizes of [...PING_PONG_SIZES, ...COOPERATIVE_SIZES]) {
+      checkSizes(runner, sizes, narrowForms(sizes));
+    }
+  });
+});
+
+Deno.test("the GPU's products give the same bits on 1, 2, 7 and 132 processors", () => {
+  for (const kernelForm of ALL_FORMS) {
     for (const sizes of [[200, 136, 264], [136, 8, 1608]] satisfies Sizes[]) {
       const [m, n, k] = sizes;
       const a = roughValues(m * k, 8), b = roughValues(k * n, 9), before = roughValues(m * n, 10);
       const form: Form = { transA: true, transB: false, a: "bf16", b: "bf16", c: "f32", mode: "accumulate" };
       withRunner(kernelForm, (runner, device) => {
-        const results = [1, 2, 7].map((processors) => {
+        const results = [1, 2, 7, 132].map((processors) => {
           device.schedule(0, processors);
           return runner.run(form, sizes, a, b, before);
         });
         assert(results[0]?.some((x) => x !== 0));
-        assertEquals(results[1], results[0]);
-        assertEquals(results[2], results[0]);
+        for (const result of results.slice(1)) assertEquals(result, results[0]);
       });
     }
   }
@@ -111,7 +140,7 @@ Deno.test("the GPU's products let infinity and NaN through, into their own row o
   a[1 * k + 7] = Infinity;
   a[3 * k + 39] = NaN;
   const form: Form = { transA: false, transB: false, a: "bf16", b: "bf16", c: "bf16", mode: "overwrite" };
-  for (const kernelForm of [NANOGPT_FORM_SIMPLE, NANOGPT_FORM_MMA]) {
+  for (const kernelForm of ALL_FORMS) {
     withRunner(kernelForm, (runner) => {
       const c = runner.run(form, sizes, a, b, new Float64Array(m * n));
       const rowsWith = (test: (x: number) => boolean) =>
@@ -152,8 +181,21 @@ Deno.test("the GPU's products refuse what their comments exclude, naming what th
     const tensors = [tensor, tensor, shifted];
     const args = [8, 8, 8, 0, 0, 0, 1, 1, 0, NANOGPT_FORM_MMA];
     assertThrows(device.bind("nanogpt_matmul", memory, tensors, args), RunError, "a multiple of 16 bytes");
+    assertThrows(call(8, 9, 8, 0, 0, 0, 1, 1, 0, NANOGPT_FORM_WGMMA), RunError, "form 2 takes rows");
     memory.free();
   });
+  withDevice(
+    (device) => {
+      const memory = device.allocate(4096);
+      const tensor = { offset: 0, count: 64, dtype: "bf16" } as const;
+      const args = [8, 8, 8, 0, 0, 0, 1, 1, 0, NANOGPT_FORM_WGMMA];
+      const call = device.bind("nanogpt_matmul", memory, [tensor, tensor, tensor], args);
+      assertThrows(call, RunError, "compute capability 9.0");
+      memory.free();
+    },
+    FAST,
+    "sm80",
+  );
 });
 
 /** Newton-Schulz on the device, five steps. */
@@ -178,16 +220,18 @@ function newtonSchulz(
   return Float64Array.from(y);
 }
 
-Deno.test("newton_schulz() on mma.sync, one half of each symmetric product, is the simple form's", () => {
+Deno.test("newton_schulz() on mma.sync, one half of each symmetric product, and on wgmma is the simple form's", () => {
   withDevice((device) => {
     for (const [rows, cols] of [[136, 264], [264, 136], [264, 264]] as const) {
       const x = roughValues(rows * cols, rows);
       const precise = newtonSchulz(device, x, rows, cols, 0, NANOGPT_FORM_SIMPLE);
       const simple = newtonSchulz(device, x, rows, cols, 1, NANOGPT_FORM_SIMPLE);
-      const mma = newtonSchulz(device, x, rows, cols, 1, NANOGPT_FORM_MMA);
-      assertClose(mma, precise, { mark: MARKS.bf16.newtonSchulz });
-      // The same roundings to bf16 of sums in another order: few of them fall to the other side.
-      assertClose(mma, simple, { mark: MARKS.bf16.newtonSchulz / 4 });
+      for (const form of [NANOGPT_FORM_MMA, NANOGPT_FORM_WGMMA]) {
+        const fast = newtonSchulz(device, x, rows, cols, 1, form);
+        assertClose(fast, precise, { mark: MARKS.bf16.newtonSchulz });
+        // The same roundings to bf16 of sums in another order: few of them fall to the other side.
+        assertClose(fast, simple, { mark: MARKS.bf16.newtonSchulz / 4 });
+      }
     }
   });
 });

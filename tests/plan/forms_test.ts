@@ -16,7 +16,7 @@ import { FORMS, OP_NAMES, type OpName, type Signature } from "../../lib/graph/op
 import { OPS } from "../../lib/graph/ops.ts";
 import { casesOf } from "../../lib/graph/samples.ts";
 import { PRESETS } from "../../lib/config/presets.ts";
-import { chipOf, CHIPS, fastestForm, formAllowed, formsOf } from "../../lib/plan/forms.ts";
+import { type Chip, chipOf, CHIPS, fastestForm, formAllowed, formsOf } from "../../lib/plan/forms.ts";
 import { planRun } from "../../lib/run/programs.ts";
 
 /** An op's signature from the shapes and types of its inputs. */
@@ -58,6 +58,17 @@ Deno.test("a product is fast where both operands are bf16 and every row is whole
     "mma",
     "144 bytes of float32",
   );
+});
+
+Deno.test("products take wgmma on Hopper wherever they take mma.sync elsewhere", () => {
+  const sizes = [[33, 40, 72], [33, 40, 68], [8, 8, 8]] as const;
+  const forms = (chip: Chip) =>
+    sizes.map(([m, n, k]) => fastestForm("matmul", product(["bf16", m, k], ["bf16", n, k]), chip));
+  assertEquals(forms("sm80"), ["mma", "simple", "mma"]);
+  assertEquals(forms("sm90a"), ["wgmma", "simple", "wgmma"]);
+  for (const op of ["matmulAdd", "headLoss", "headLossGrad", "newtonSchulz"] as const) {
+    assert(casesOf(op, "bf16").some((c) => fastestForm(op, c, "sm90a") === "wgmma"), op);
+  }
 });
 
 Deno.test("attention is fast at the tiles' head widths, the head and Newton-Schulz at whole rows", () => {
