@@ -109,15 +109,16 @@ const COOPERATIVE_SIZES: readonly Sizes[] = [
 
 Deno.test("the GPU's product on wgmma is exact in every form that it takes", () => {
   withRunner(NANOGPT_FORM_WGMMA, (runner) => {
-    for (const sizes of [...PING_PONG_SIZES, ...COOPERATIVE_SIZES]) {
-      checkSizes(runner, sizes, narrowForms(sizes));
+    for (const sizes of PING_PONG_SIZES) checkSizes(runner, sizes, narrowForms(sizes));
+    for (const sizes of COOPERATIVE_SIZES) {
+      checkSizes(runner, sizes, narrowForms(sizes).filter((_, index) => index % 3 === sizes[0] % 3));
     }
   });
 });
 
 Deno.test("the GPU's products give the same bits on 1, 2, 7 and 132 processors", () => {
   for (const kernelForm of ALL_FORMS) {
-    for (const sizes of [[200, 136, 264], [136, 8, 1608]] satisfies Sizes[]) {
+    for (const sizes of [[200, 136, 136], [200, 136, 264], [136, 8, 1608]] satisfies Sizes[]) {
       const [m, n, k] = sizes;
       const a = roughValues(m * k, 8), b = roughValues(k * n, 9), before = roughValues(m * n, 10);
       const form: Form = { transA: true, transB: false, a: "bf16", b: "bf16", c: "f32", mode: "accumulate" };
