@@ -237,23 +237,27 @@ Deno.test("newton_schulz() on mma.sync, one half of each symmetric product, and 
   });
 });
 
-Deno.test("products on mma.sync are right under twenty schedules, with every memory access watched", () => {
-  const sizes: Sizes = [136, 72, 136], cut: Sizes = [24, 16, 1032];
-  withRunner(NANOGPT_FORM_MMA, (runner, device) => {
-    for (let seed = 1; seed <= 20; seed++) {
-      device.schedule(seed, seed % 3 + 1);
-      const forms = mmaForms(sizes).filter((_, index) => index % 20 === seed % 20);
-      checkSizes(runner, sizes, forms);
-      if (seed % 5 === 0) {
-        checkSizes(
-          runner,
-          cut,
-          mmaForms(cut).filter((_, index) => index % 20 === seed % 20),
-        );
+/** One form after another at these sizes, each under its schedule, on one to three processors. */
+function checkWatched(kernelForm: number, name: string, shapes: readonly Sizes[]): void {
+  Deno.test(`products on ${name} are right under twenty schedules, with every memory access watched`, () => {
+    withRunner(kernelForm, (runner, device) => {
+      for (let seed = 1; seed <= 20; seed++) {
+        device.schedule(seed, seed % 3 + 1);
+        const sizes = shapes[seed % shapes.length] ?? [8, 8, 8];
+        checkSizes(runner, sizes, narrowForms(sizes).filter((_, index) => index % 20 === seed % 20));
       }
-    }
-  }, CHECKED);
-});
+    }, CHECKED);
+  });
+}
+
+checkWatched(NANOGPT_FORM_MMA, "mma.sync", [[136, 72, 136], [136, 72, 136], [24, 16, 1032]]);
+// One tile of each schedule, six that ping-pong takes in turn, four whose sums share boxes, a cut.
+checkWatched(NANOGPT_FORM_WGMMA, "wgmma", [
+  [128, 256, 128],
+  [136, 264, 136],
+  [136, 264, 264],
+  [24, 16, 1096],
+]);
 
 Deno.test("the simple product and Newton-Schulz are right under schedules, with every memory access watched", () => {
   const sizes: Sizes = [70, 9, 40];
