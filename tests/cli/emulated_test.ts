@@ -86,6 +86,7 @@ Deno.test("check --device emulated is one report", { ignore: NO_EMULATED }, asyn
       /^Every op on emulated, sm90a \(simulated\), \d+ processors, fp32 and bf16, against the reference device$/m,
       /^ {2}matmul +bf16 simple +\d+ .* pass /m,
       /^ {2}matmul +bf16 mma +\d+ .* pass /m,
+      /^ {2}matmul +bf16 wgmma +\d+ .* pass /m,
       /^ {2}attention +fp32 simple +\d+ .* pass /m,
       /^.*newton-schulz\.safetensors on emulated, .*, bf16$/m,
       /^.*newton-schulz\.safetensors on emulated, .*, fp32$/m,
@@ -102,8 +103,8 @@ Deno.test("plan for a GPU needs none, and says which form each kernel has", asyn
   const { code, stdout, stderr } = await nanogpt(args);
   assertEquals([code, stderr], [0, ""]);
   assertMatch(stdout, /^plan of +speedrun-2024-11-19, bf16, device cuda$/m);
-  assertMatch(stdout, /^kernel forms +mma \d+ steps, 100\.0% of their FLOP$/m);
-  assertMatch(stdout, /^ {2}\d+ forward matmul mma c bf16\[/m);
+  assertMatch(stdout, /^kernel forms +wgmma \d+ steps, [\d.]+% of their FLOP; mma \d+ steps, [\d.]+%$/m);
+  assertMatch(stdout, /^ {2}\d+ forward matmul wgmma c bf16\[/m);
   const exact = await nanogpt(["plan", "--preset", "tiny", "--device", "emulated", "--precision", "fp32"]);
   assertMatch(exact.stdout, /^kernel forms +simple \d+ steps, 100\.0% of their FLOP$/m);
   const cpu = await nanogpt(["plan", "--preset", "tiny", "--device", "cpu"]);
