@@ -47,7 +47,9 @@ Deno.test("Training on the emulated GPU", { ignore: NO_EMULATED }, (t) =>
       ignore: NO_CHECKED,
       async fn() {
         const other = join(folder, "checked");
-        const few = trainArgs(folder, { "schedule.steps": 2, "schedule.warmdownSteps": 1 });
+        // Float32: the order in which matrix instructions sum bf16 is drawn from the seed too.
+        const exact = { "schedule.steps": 2, "schedule.warmdownSteps": 1, "device.precision": "fp32" };
+        const few = trainArgs(folder, exact);
         const env = { NANOGPT_EMULATION: "checked:20241119:5" };
         await mustRun([...few, ...EMULATED, "--out", other], { env, ...PATIENT });
         await mustRun([...few, ...EMULATED, "--out", join(folder, "fast")]);

@@ -1,6 +1,7 @@
 // Ops on the emulated GPU with every memory access watched, under random schedules: a seed draws the order of threads, the
-// moments at which asynchronous work is done and the number of processors; each must give the bits that running in order
-// gives, and find no race and no read of unwritten memory. For tests only.
+// moments at which asynchronous work is done and the number of processors; each must find no race and no read of unwritten
+// memory, be within tolerance, and give the bits that running in order gives, but where matrix instructions sum: their order
+// is not documented, so the watched emulation draws it from the seed too. For tests only.
 
 import type { GpuDevice } from "../../ffi/cuda.ts";
 import type { DType } from "../../lib/base/dtype.ts";
@@ -91,13 +92,14 @@ export class ScheduleCheck {
     const where = `NANOGPT_EMULATION=checked:${seed}:${processors}, ${caseName(w.case)}${form}, ` +
       variantName(w.case, variant);
     try {
-      const inOrder = call.inOrder ??= this.#run(0, 1, kernel, call);
       const found = this.#run(seed, processors, kernel, call);
-      const other = found.outputs.findIndex((bytes, o) => !sameBytes(bytes, at(inOrder.outputs, o)));
-      return [
-        ...judge(w, variant, found).problems,
-        ...(other < 0 ? [] : [`output ${other} has other bits than in order`]),
-      ].map((problem) => `${where}: ${problem}`);
+      const problems = judge(w, variant, found).problems;
+      if (kernel.form === undefined || kernel.form === "simple") {
+        const inOrder = call.inOrder ??= this.#run(0, 1, kernel, call);
+        const other = found.outputs.findIndex((bytes, o) => !sameBytes(bytes, at(inOrder.outputs, o)));
+        if (other >= 0) problems.push(`output ${other} has other bits than in order`);
+      }
+      return problems.map((problem) => `${where}: ${problem}`);
     } catch (error) {
       return [`${where}: ${messageOf(error)}`];
     }
