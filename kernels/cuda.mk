@@ -15,18 +15,22 @@ EMULATION := $(basename $(notdir $(sort $(wildcard kernels/emulation/*.cpp))))
 
 # GCC's thread sanitizer calls a function at each memory access; the emulation has those functions, not the sanitizer's
 # library. Only kernels are watched, never the emulation itself.
-WATCHED := -fsanitize=thread -DNANOGPT_EMULATION_CHECKS
+WATCHED := -g1 -fsanitize=thread -DNANOGPT_EMULATION_CHECKS
+# The copies of the C library that the compiler calls for larger types are watched too.
+WATCHED_COPIES := $(foreach name,memcpy memmove memset,--redefine-sym $(name)=nanogpt_watched_$(name))
 
-# $(1) variant, $(2) flags of the emulation and the host side, $(3) flags of kernels
+# $(1) variant, $(2) flags of the emulation, $(3) flags of kernels, $(4) symbols of kernels to rename. The emulation comes
+# before the kernels: of an inline function that both have, the unwatched body is linked.
 define emulated_variant
 build/kernels/$(1)/kernel/%.o: kernels/cuda/%.cu kernels/cuda.mk
 	@mkdir -p $$(@D)
 	$$(CXX) $$(GPU_FLAGS) $(3) -x c++ -c $$< -o $$@
+	$(if $(4),objcopy $(4) $$@)
 build/kernels/$(1)/emulation/%.o: kernels/emulation/%.cpp kernels/cuda.mk
 	@mkdir -p $$(@D)
 	$$(CXX) $$(GPU_FLAGS) $(2) -c $$< -o $$@
-OBJECTS_$(1) := $$(GPU_HOST:%=build/kernels/gpu/%.o) $$(GPU_KERNELS:%=build/kernels/$(1)/kernel/%.o) \
-  $$(EMULATION:%=build/kernels/$(1)/emulation/%.o)
+OBJECTS_$(1) := $$(GPU_HOST:%=build/kernels/gpu/%.o) $$(EMULATION:%=build/kernels/$(1)/emulation/%.o) \
+  $$(GPU_KERNELS:%=build/kernels/$(1)/kernel/%.o)
 -include $$(wildcard build/kernels/$(1)/*/*.d)
 build/libnanogpt_$(1).so: $$(OBJECTS_$(1))
 	$$(CXX) $$(KERNEL_LINK) -o $$@ $$^
@@ -37,19 +41,20 @@ build/kernels/gpu/%.o: kernels/cuda/%.cpp kernels/cuda.mk
 	$(CXX) $(GPU_FLAGS) -c $< -o $@
 -include $(wildcard build/kernels/gpu/*.d)
 
-$(eval $(call emulated_variant,emulated,,))
-$(eval $(call emulated_variant,emulated_checked,-DNANOGPT_EMULATION_CHECKS,$(WATCHED)))
+$(eval $(call emulated_variant,emulated,,,))
+$(eval $(call emulated_variant,emulated_checked,-DNANOGPT_EMULATION_CHECKS,$(WATCHED),$(WATCHED_COPIES)))
 
 # The emulation's own tests (tests/emulation): small kernels, watched as all are, and the host code of their cases.
 EMULATION_TESTS := $(basename $(notdir $(sort $(wildcard tests/emulation/*.cu))))
 build/kernels/emulated_checked/test/%.o: tests/emulation/%.cu kernels/cuda.mk
 	@mkdir -p $(@D)
 	$(CXX) $(GPU_FLAGS) $(WATCHED) -x c++ -c $< -o $@
+	objcopy $(WATCHED_COPIES) $@
 build/kernels/emulated_checked/test/main.o: tests/emulation/main.cpp kernels/cuda.mk
 	@mkdir -p $(@D)
 	$(CXX) $(GPU_FLAGS) -DNANOGPT_EMULATION_CHECKS -c $< -o $@
 build/emulation_tests: build/kernels/emulated_checked/test/main.o \
-  $(EMULATION_TESTS:%=build/kernels/emulated_checked/test/%.o) $(EMULATION:%=build/kernels/emulated_checked/emulation/%.o)
+  $(EMULATION:%=build/kernels/emulated_checked/emulation/%.o) $(EMULATION_TESTS:%=build/kernels/emulated_checked/test/%.o)
 	$(CXX) -pthread -o $@ $^
 
 # Compiled for NVIDIA's chips; they run only on a GPU. nvcc makes PTX, which is told to need no more than PTX 8.0 (driver 525

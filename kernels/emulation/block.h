@@ -1,9 +1,10 @@
 // What the emulation keeps of running blocks and of the thread that runs them: lanes, warps, clusters, open meetings,
 // barriers, registers, and which lane goes on next. Private to the emulation; kernels see lane.h. May include only
-// asynchrony.h, lane.h, order.h, ready.h and the standard library.
+// asynchrony.h, lane.h, memory.h, order.h, ready.h and the standard library.
 #pragma once
 #include "asynchrony.h"
 #include "lane.h"
+#include "memory.h"
 #include "order.h"
 #include "ready.h"
 #include <chrono>
@@ -82,8 +83,7 @@ struct Block {
   Cluster* cluster = nullptr;
   std::vector<std::unique_ptr<Lane>> lanes;  // the first `threads` are in use
   std::vector<Warp> warps;
-  std::vector<char> shared_storage;
-  char* shared = nullptr;
+  SharedWindow shared;
   Barrier barriers[kNamedBarriers];
   Meetings warpgroup_meetings;
   Asynchrony asynchrony;

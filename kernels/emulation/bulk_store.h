@@ -15,7 +15,7 @@ using WritePiece = std::function<void(const Flight& flight, uint32_t i, const ch
 void issue_bulk_store(const char* what, Site site, uint32_t count, ReadPiece read, WritePiece write);
 
 // One element of a reduction in global memory; in bf16 each sum is rounded.
-void add_atomically(float* target, float x, Site site);
-void add_atomically(cuda::bf16* target, cuda::bf16 x, Site site);
+void add_atomically(const Flight& flight, float* target, float x, Site site);
+void add_atomically(const Flight& flight, cuda::bf16* target, cuda::bf16 x, Site site);
 
 }  // namespace nanogpt::emulation

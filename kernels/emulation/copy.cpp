@@ -97,12 +97,12 @@ void bulk_reduce_add_f32(float* global, uint32_t shared, uint32_t bytes, Site si
       note_read(flight, source + i * kPieceBytes, kPieceBytes, site);
       std::memcpy(piece, source + i * kPieceBytes, kPieceBytes);
     },
-    [=](const Flight&, uint32_t i, const char* piece) {
+    [=](const Flight& flight, uint32_t i, const char* piece) {
       float* const target = global + i * (kPieceBytes / sizeof(float));
       for (uint32_t j = 0; j < kPieceBytes / sizeof(float); j++) {
         float x;
         std::memcpy(&x, piece + j * sizeof x, sizeof x);
-        add_atomically(target + j, x, site);
+        add_atomically(flight, target + j, x, site);
       }
     });
 }
@@ -111,8 +111,8 @@ namespace {
 
 // Adds to a word of memory by compare and exchange; `sum` gives the bits after from the bits before.
 template <class Bits, class Sum>
-void add_bits(Bits* target, Sum sum, Site site) {
-  note_atomic(self(), target, sizeof *target, Order::relaxed, site);
+void add_bits(const Flight& flight, Bits* target, Sum sum, Site site) {
+  note_atomic(flight, target, sizeof *target, site);
   Bits before = __atomic_load_n(target, __ATOMIC_RELAXED);
   while (!__atomic_compare_exchange_n(target, &before, sum(before), false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
   }
@@ -120,14 +120,14 @@ void add_bits(Bits* target, Sum sum, Site site) {
 
 }  // namespace
 
-void add_atomically(float* target, float x, Site site) {
-  add_bits(reinterpret_cast<uint32_t*>(target), [x](uint32_t before) {
+void add_atomically(const Flight& flight, float* target, float x, Site site) {
+  add_bits(flight, reinterpret_cast<uint32_t*>(target), [x](uint32_t before) {
     return cuda::bits_of(cuda::float_of(before) + x);
   }, site);
 }
 
-void add_atomically(cuda::bf16* target, cuda::bf16 x, Site site) {
-  add_bits(reinterpret_cast<uint16_t*>(target), [x](uint16_t before) {
+void add_atomically(const Flight& flight, cuda::bf16* target, cuda::bf16 x, Site site) {
+  add_bits(flight, reinterpret_cast<uint16_t*>(target), [x](uint16_t before) {
     return cuda::to_bf16(cuda::to_float(cuda::bf16{before}) + cuda::to_float(x)).bits;
   }, site);
 }

@@ -12,7 +12,6 @@
 namespace nanogpt::emulation {
 namespace {
 
-constexpr size_t kStackBytes = 128 << 10;  // 128 accumulators and their temporaries fit 100 times
 constexpr size_t kGuardBytes = 4096;
 // Each guard splits a mapping in two, and Linux gives a process 65,530: 132 blocks of 384 threads have to do with fewer.
 constexpr size_t kMostGuards = 12000;
@@ -22,7 +21,7 @@ thread_local size_t guards = 0;
 struct Spare {
   std::vector<char*> tops;
   ~Spare() {
-    for (char* const top : tops) munmap(top - kStackBytes - kGuardBytes, kStackBytes + kGuardBytes);
+    for (char* const top : tops) munmap(top - Stack::kBytes - kGuardBytes, Stack::kBytes + kGuardBytes);
   }
 };
 thread_local Spare spare;
@@ -35,11 +34,11 @@ Stack::Stack() {
     spare.tops.pop_back();
     return;
   }
-  void* const memory = mmap(nullptr, kStackBytes + kGuardBytes, PROT_READ | PROT_WRITE,
+  void* const memory = mmap(nullptr, Stack::kBytes + kGuardBytes, PROT_READ | PROT_WRITE,
                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED) throw std::bad_alloc();
   if (guards++ < kMostGuards) mprotect(memory, kGuardBytes, PROT_NONE);
-  top_ = static_cast<char*>(memory) + kGuardBytes + kStackBytes;
+  top_ = static_cast<char*>(memory) + kGuardBytes + Stack::kBytes;
 }
 
 Stack::~Stack() { spare.tops.push_back(top_); }
@@ -89,8 +88,8 @@ void switch_stacks(Place& from, Place& to) { nanogpt_switch_stacks(&from.stack_p
 void prepare(Place& place, const Stack& stack, void (*entry)()) {
   ucontext_t* const context = new ucontext_t;
   getcontext(context);
-  context->uc_stack.ss_sp = stack.top() - kStackBytes;
-  context->uc_stack.ss_size = kStackBytes;
+  context->uc_stack.ss_sp = stack.top() - Stack::kBytes;
+  context->uc_stack.ss_size = Stack::kBytes;
   context->uc_link = nullptr;
   makecontext(context, entry, 0);
   place.stack_pointer = context;

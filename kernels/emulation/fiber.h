@@ -10,6 +10,8 @@ namespace nanogpt::emulation {
 // Memory for a fiber's stack, with a guard page below it, kept for reuse by the thread that made it.
 class Stack {
  public:
+  static constexpr size_t kBytes = 128 << 10;  // 128 accumulators and their temporaries fit 100 times
+
   Stack();
   ~Stack();
   Stack(const Stack&) = delete;

@@ -21,7 +21,7 @@ Lane& self() { return *processor->running; }
 Index3 block_index() { return self().block->index; }
 Index3 block_dimension() { return processor->launch->block; }
 Index3 grid_dimension() { return processor->launch->grid; }
-char* shared_memory() { return self().block->shared; }
+char* shared_memory() { return self().block->shared.base; }
 uint32_t shared_bytes() { return processor->launch->shared_bytes; }
 
 void fault(Site site, const char* format, ...) {

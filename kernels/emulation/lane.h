@@ -26,6 +26,7 @@ constexpr uint32_t kWarpLanes = 32;
 struct Block;
 struct Warp;
 struct Fiber;
+struct History;
 
 // What a fiber waits for, as a deadlock's report prints it.
 struct WaitReason {
@@ -44,7 +45,8 @@ struct Lane {
   Warp* warp = nullptr;
   State state = State::ready;
   WaitReason waiting;
-  Fiber* fiber = nullptr;  // null until it first runs
+  Fiber* fiber = nullptr;      // null until it first runs
+  History* history = nullptr;  // in a checked launch
   uint64_t cluster_arrivals = 0, cluster_waits = 0;
   uint64_t priority = 0;
   bool starved = false;

@@ -20,6 +20,7 @@ void Machine::restart(uint32_t device_count) {
   all_events.clear();
   graphs.clear();
   for (const auto& [address, held] : allocations) free_device(reinterpret_cast<void*>(address));
+  restart_memory();
   allocations.clear();
   devices.clear();
   for (uint32_t i = 0; i < device_count; i++) {

@@ -21,8 +21,8 @@ Mbarrier& valid(Block& block, const char* op, uint32_t address, Site site) {
   Mbarrier* const bar = find(block, address);
   if (bar == nullptr) fault(site, "%s at shared address %u: there is no mbarrier; it was never initialised", op, address);
   uint64_t mark;
-  note_atomic(self(), block.shared + address, sizeof mark, Order::relaxed, site);
-  std::memcpy(&mark, block.shared + address, sizeof mark);
+  note_atomic(self(), block.shared.window + address, sizeof mark, Order::relaxed, site);
+  std::memcpy(&mark, block.shared.window + address, sizeof mark);
   if (mark != kMark) fault(site, "%s at shared address %u: the mbarrier has been overwritten", op, address);
   return *bar;
 }

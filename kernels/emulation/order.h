@@ -1,6 +1,6 @@
 // What happened before what, and who touched which memory: the calls by which the rest of the emulation tells the checks
 // (races, unwritten memory, proxies) of every edge between lanes and of every access made for a lane. Without
-// NANOGPT_EMULATION_CHECKS all of it is empty. Knows no instruction. May include only lane.h and the standard library.
+// NANOGPT_EMULATION_CHECKS all of it is empty but the fence. Knows no instruction. May include only lane.h and the standard library.
 #pragma once
 #include "lane.h"
 #include <cstddef>
@@ -39,17 +39,18 @@ class Clock {
  public:
   void join(const Clock& other);
   void raise(uint32_t timeline, uint32_t epoch);
-  bool covers(uint32_t timeline, uint32_t epoch) const;
+  // Until which epoch the timeline is known; 0: not at all.
+  uint32_t epoch_of(uint32_t timeline) const;
   bool empty() const { return known_.empty(); }
 
  private:
   struct Known {
     uint32_t first;  // timeline of the block's thread 0
     VectorShare epochs;
-    VectorShare joined;  // the last vector that was joined whole
+    VectorShare joined;  // the last vector that was joined
   };
   Known* find(uint32_t timeline);
-  std::vector<Known> known_;  // by first; the blocks of which something is known
+  std::vector<Known> known_;  // the blocks of which something is known
 };
 
 // An asynchronous operation from its issue to its completion: it acts with the history of its issuer at the issue, and
@@ -92,6 +93,7 @@ void note_write(const Flight& flight, void* address, size_t bytes, Site site);
 void poison(const Flight& flight, void* address, size_t bytes, Site site);
 // An atomic access; those of one word do not race among themselves. Call before the access.
 void note_atomic(Lane& lane, void* address, size_t bytes, Order order, Site site);
+void note_atomic(const Flight& flight, void* address, size_t bytes, Site site);
 
 // While one lives, loads and stores of compiled kernel code are not watched: collectives exchange operands between stacks.
 class Unwatched {
@@ -118,13 +120,14 @@ inline Flight begin_flight(Lane&, Proxy) { return {}; }
 inline void finish_flight(const Flight&, Clock&) {}
 inline void observe(Lane&, const Flight&) {}
 inline void fence_async_proxy(Lane&) {}
-inline void fence_memory(Lane&) {}
+inline void fence_memory(Lane&) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 inline void note_read(Lane&, const void*, size_t, Site) {}
 inline void note_write(Lane&, void*, size_t, Site) {}
 inline void note_read(const Flight&, const void*, size_t, Site) {}
 inline void note_write(const Flight&, void*, size_t, Site) {}
 inline void poison(const Flight&, void*, size_t, Site) {}
 inline void note_atomic(Lane&, void*, size_t, Order, Site) {}
+inline void note_atomic(const Flight&, void*, size_t, Site) {}
 struct [[maybe_unused]] Unwatched {};
 
 #endif

@@ -27,9 +27,7 @@ void prepare_block(Block& block, const Launch& launch, const Index3& index) {
   block.index = index;
   block.threads = block.live = count_of(launch.block);
   block.pending = 0;
-  if (block.shared_storage.size() < launch.shared_bytes + 1024) block.shared_storage.resize(launch.shared_bytes + 1024);
-  char* const base = block.shared_storage.data();
-  block.shared = base + (-reinterpret_cast<uintptr_t>(base) & 1023);
+  block.shared = open_shared(block, launch.shared_bytes);
   for (Barrier& barrier : block.barriers) {
     barrier.expected = barrier.arrived = 0;
     barrier.some_only_arrived = false;
@@ -41,6 +39,11 @@ void prepare_block(Block& block, const Launch& launch, const Index3& index) {
   block.registers.assign((block.threads + 127) / 128, registers_at_entry(launch.kernel->max_threads));
   block.wants_registers.clear();
   block.asynchrony = {};
+}
+
+void end_block(Block& block) {
+  block_ends(block);
+  close_shared(block.shared);
 }
 
 }  // namespace
@@ -73,7 +76,7 @@ void Processor::run(const Launch& wanted, const Schedule& how, uint32_t resident
     report = std::string(launch->kernel->name) + ": deadlock, nobody can go on:" + deadlock_report(blocks_, *this);
   take_back_fibers();
   for (auto& block : blocks_) {
-    block_ends(*block);
+    end_block(*block);
     spare_blocks_.push_back(std::move(block));
   }
   blocks_.clear();
@@ -260,7 +263,7 @@ void Processor::retire() {
       }
       const std::string left = unfinished(*blocks_[b]);
       if (report.empty() && !left.empty()) report = std::string(launch->kernel->name) + ": " + left;
-      block_ends(*blocks_[b]);
+      end_block(*blocks_[b]);
       spare_blocks_.push_back(std::move(blocks_[b]));
       blocks_.erase(blocks_.begin() + static_cast<std::ptrdiff_t>(b));
     }

@@ -78,7 +78,7 @@ void load_piece(const Box& box, const Flight& flight, uint32_t i, const std::vec
   }
   shared_pointer(box.shared_of(i), kPieceBytes, site);
   for (const Block* const block : blocks) {
-    char* const target = block->shared + box.shared_of(i);
+    char* const target = block->shared.window + box.shared_of(i);
     note_write(flight, target, kPieceBytes, site);
     std::memcpy(target, piece, kPieceBytes);
   }
@@ -98,15 +98,15 @@ std::vector<Block*> receivers(const char* op, uint16_t mask, Site site) {
   return blocks;
 }
 
-void add_element(const TensorFields& map, char* target, const char* source, Site site) {
+void add_element(const Flight& flight, const TensorFields& map, char* target, const char* source, Site site) {
   if (map.element_bytes() == sizeof(float)) {
     float x;
     std::memcpy(&x, source, sizeof x);
-    add_atomically(reinterpret_cast<float*>(target), x, site);
+    add_atomically(flight, reinterpret_cast<float*>(target), x, site);
   } else {
     cuda::bf16 x;
     std::memcpy(&x, source, sizeof x);
-    add_atomically(reinterpret_cast<cuda::bf16*>(target), x, site);
+    add_atomically(flight, reinterpret_cast<cuda::bf16*>(target), x, site);
   }
 }
 
@@ -116,7 +116,7 @@ void store_piece(const Box& box, const Flight& flight, uint32_t i, const char* p
   if (run.first == run.end) return;
   char* const target = reinterpret_cast<char*>(run.address);
   if (add) {
-    for (uint32_t j = run.first; j < run.end; j++) add_element(box.map, target + j * bytes, piece + j * bytes, site);
+    for (uint32_t j = run.first; j < run.end; j++) add_element(flight, box.map, target + j * bytes, piece + j * bytes, site);
     return;
   }
   note_write(flight, target + run.first * bytes, (run.end - run.first) * bytes, site);
@@ -137,7 +137,7 @@ void tma_load(uint32_t shared, const TensorBox& box, uint32_t bar, uint16_t mask
   const Flight flight = begin_flight(self(), Proxy::async);
   const uint32_t bytes = loaded->map.box_bytes();
   shared_pointer(shared, bytes, site);
-  for (const Block* const block : blocks) poison(flight, block->shared + shared, bytes, site);
+  for (const Block* const block : blocks) poison(flight, block->shared.window + shared, bytes, site);
   issue_pieces(op, site, loaded->pieces(), [=](uint32_t i) { load_piece(*loaded, flight, i, blocks, site); },
                [=](uint32_t pieces) {
                  for (Block* const block : blocks) mbarrier_complete_bytes(*block, bar, pieces * kPieceBytes, flight, site);

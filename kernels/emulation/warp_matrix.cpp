@@ -1,6 +1,7 @@
 // ldmatrix, stmatrix and mma.sync: what the 32 lanes of a warp do together. Addresses must be multiples of 16 inside the
 // block's shared memory. In checked mode the sum over k has a random order, as no one knows the tensor cores'. May include
-// only fragments.h, k_order.h, matrix.h, product.h and the standard library.
+// only block.h, fragments.h, k_order.h, matrix.h, product.h and the standard library.
+#include "block.h"
 #include "fragments.h"
 #include "matrix.h"
 #include "product.h"
@@ -29,6 +30,9 @@ uint16_t* element_at(Transfer* const* lanes, uint32_t m, uint32_t lane, uint32_t
   if (transposed) at = {at.column, at.row};
   return reinterpret_cast<uint16_t*>(lanes[8 * m + at.row]->row) + at.column;
 }
+
+// The lane of the running warp; each reads or writes the elements that its own registers hold.
+Lane& lane_of_warp(uint32_t lane) { return *self().block->lanes[self().warp->index * kWarpLanes + lane]; }
 
 struct Mma {
   float* d;
@@ -75,8 +79,11 @@ void load_matrix(uint32_t* r, uint32_t count, bool transposed, uint32_t address,
   collective("ldmatrix", 0xffffffffu, mine, [=](Transfer* const* lanes) {
     for (uint32_t m = 0; m < count; m++) {
       for (uint32_t lane = 0; lane < kWarpLanes; lane++) {
-        const uint32_t low = *element_at(lanes, m, lane, 0, transposed), high = *element_at(lanes, m, lane, 1, transposed);
-        lanes[lane]->r[m] = low | high << 16;
+        const uint16_t* const low = element_at(lanes, m, lane, 0, transposed);
+        const uint16_t* const high = element_at(lanes, m, lane, 1, transposed);
+        note_read(lane_of_warp(lane), low, sizeof *low, site);
+        note_read(lane_of_warp(lane), high, sizeof *high, site);
+        lanes[lane]->r[m] = uint32_t{*low} | uint32_t{*high} << 16;
       }
     }
   }, site);
@@ -89,8 +96,12 @@ void store_matrix(uint32_t address, const uint32_t* r, uint32_t count, bool tran
     for (uint32_t m = 0; m < count; m++) {
       for (uint32_t lane = 0; lane < kWarpLanes; lane++) {
         const uint32_t both = lanes[lane]->r[m];
-        *element_at(lanes, m, lane, 0, transposed) = static_cast<uint16_t>(both);
-        *element_at(lanes, m, lane, 1, transposed) = static_cast<uint16_t>(both >> 16);
+        uint16_t* const low = element_at(lanes, m, lane, 0, transposed);
+        uint16_t* const high = element_at(lanes, m, lane, 1, transposed);
+        note_write(lane_of_warp(lane), low, sizeof *low, site);
+        note_write(lane_of_warp(lane), high, sizeof *high, site);
+        *low = static_cast<uint16_t>(both);
+        *high = static_cast<uint16_t>(both >> 16);
       }
     }
   }, site);
