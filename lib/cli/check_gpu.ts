@@ -2,6 +2,7 @@
 // every op in every form, every wrapped instruction, golden files, measured limits, and on a real GPU the speed of training.
 // Goes on after a failure, so that one run tells all. Imports ffi/, lib/base, lib/run and its neighbours.
 
+import { join } from "@std/path";
 import type { GpuDevice } from "../../ffi/cuda.ts";
 import type { DevicePeak } from "../../ffi/device.ts";
 import { NANOGPT_ABI_VERSION } from "../../ffi/symbols.ts";
@@ -10,34 +11,36 @@ import { InternalError, RunError } from "../base/errors.ts";
 import { VERSION } from "../base/version.ts";
 import { benchRecord } from "../run/bench.ts";
 import type { Precision } from "../run/devices.ts";
+import { readGolden } from "../run/golden_file.ts";
 import { systemFacts, THIS_SYSTEM } from "../run/system.ts";
 import { formatPeak, formatResult } from "./bench.ts";
-import { checkGoldens, checkTable, type GoldenFile, verdict } from "./check_tables.ts";
+import { checkGoldens, checkTable, verdict } from "./check_tables.ts";
 import type { Context } from "./context.ts";
 import { nvidiaLines } from "./info.ts";
 import { out } from "./output.ts";
 import { commitOf } from "./version.ts";
 
-/** What is checked besides the ops. */
+/** In what, and how it is told. */
 export interface GpuCheck {
-  readonly goldens: readonly GoldenFile[];
   readonly precisions: readonly Precision[];
   /** One object a part instead of text. */
   readonly json: boolean;
 }
+
+/** Golden files that the single file has too: two whole models, each with a run of 20 steps, and Newton-Schulz. */
+const OWN_GOLDENS = ["tiny.safetensors", "odd.safetensors", "newton-schulz.safetensors"];
 
 /** Runs a part, prints it and tells whether it passes. */
 type Part = () => boolean | Promise<boolean>;
 
 /** Runs everything and prints it; returns whether all that can pass does. */
 export async function reportGpu(device: GpuDevice, request: GpuCheck, context: Context): Promise<boolean> {
-  const { goldens, precisions, json } = request;
+  const { precisions, json } = request;
   showMachine(device, context, json);
   const parts: Readonly<Record<string, Part>> = {
     "ops": () => checkTable(device, precisions, json),
     "instructions": () => showSelfTest(device.selfTest(), json),
-    "golden files": () =>
-      precisions.map((precision) => checkGoldens(device, goldens, precision, json)).every((pass) => pass),
+    "golden files": () => checkOwnGoldens(device, precisions, context.assets.goldens, json),
     "speed": () => showSpeed(device, json),
   };
   let pass = true;
@@ -94,6 +97,21 @@ function showSelfTest(lines: readonly string[] | undefined, json: boolean): bool
   for (const line of lines) out.line(`  ${line}`);
   out.line(verdict(pass));
   return pass;
+}
+
+/** The golden files that come with the program; an emulation would take minutes over them. */
+function checkOwnGoldens(
+  device: GpuDevice,
+  precisions: readonly Precision[],
+  folder: string,
+  json: boolean,
+): boolean {
+  if (device.kind === "emulated") {
+    if (!json) out.line("\nGolden files: left out, an emulation takes minutes over them; give --golden FILE");
+    return true;
+  }
+  const goldens = OWN_GOLDENS.map((name) => ({ path: name, golden: readGolden(join(folder, name)) }));
+  return precisions.map((precision) => checkGoldens(device, goldens, precision, json)).every((pass) => pass);
 }
 
 function showPeak(peak: DevicePeak | undefined, json: boolean): void {

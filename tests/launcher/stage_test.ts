@@ -16,6 +16,7 @@ const ASSETS = [
   "build/libnanogpt_cpu.so",
   "build/libnanogpt_emulated.so",
   "build/corpus",
+  "tests/golden/odd.safetensors",
   "tests/peers/pytorch_peer.py",
 ];
 

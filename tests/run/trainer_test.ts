@@ -32,6 +32,7 @@ const assets: Assets = {
   corpus: "",
   corpusText: "",
   page: "",
+  goldens: "",
   peerScript: "",
 };
 
