@@ -1,7 +1,7 @@
 // Launchers of attention: check arguments, choose the kernels by form, type and head width, cut sequences into tiles. Refuse
 // what a form cannot serve: they never take another. The mask itself is not checked here: it is in the GPU's memory, and
-// attention_start makes none that breaks the limits. May include only context.h and attention.h.
-#include "attention.h"
+// attention_start makes none that breaks the limits. May include only context.h and attention_wgmma.h.
+#include "attention_wgmma.h"
 #include "context.h"
 #include <cmath>
 #include <cstdio>
@@ -49,28 +49,71 @@ struct KernelName {
   KernelName(const char* family, uint32_t D) { std::snprintf(text, sizeof text, "%s_mma_d%u", family, D); }
 };
 
-// Rejects what the mma.sync form cannot serve; `addresses` are those of its bf16 tensors.
-int32_t check_mma(Check& check, uint32_t form, uint32_t D, uint32_t dtype, std::initializer_list<uint64_t> addresses) {
-  Context& context = check.context();
-  if (form != NANOGPT_FORM_MMA)
-    return context.fail(NANOGPT_UNSUPPORTED, "Kernel %s: expected form 0 or 1, found %u", check.op(), form);
-  if (dtype != NANOGPT_BF16 || (D != 32 && D != 64 && D != 128))
-    return context.fail(NANOGPT_INVALID, "Kernel %s: form 1 takes bf16 heads of width 32, 64 or 128, found %s of width %u",
-                        check.op(), dtype == NANOGPT_BF16 ? "bf16" : "float32", D);
+int32_t refuse_form(Check& check, uint32_t form, uint32_t most) {
+  return check.context().fail(NANOGPT_UNSUPPORTED, "Kernel %s: expected a form from 0 to %u, found %u", check.op(), most, form);
+}
+
+// Rejects addresses at which a fast form cannot take 16 bytes at a time.
+int32_t check_addresses(Check& check, uint32_t form, std::initializer_list<uint64_t> addresses) {
   for (const uint64_t address : addresses)
     if (address % 16 != 0)
-      return context.fail(NANOGPT_INVALID, "Kernel %s: form 1 takes addresses that are multiples of 16, found one that leaves %u",
-                          check.op(), static_cast<uint32_t>(address % 16));
+      return check.context().fail(NANOGPT_INVALID,
+                                  "Kernel %s: form %u takes addresses that are multiples of 16, found one that leaves %u",
+                                  check.op(), form, static_cast<uint32_t>(address % 16));
   return NANOGPT_OK;
 }
 
-int32_t attention_mma(Check& check, AttentionParams params, uint32_t dtype, uint32_t form) {
+// Rejects what the mma.sync form cannot serve; `addresses` are those of its bf16 tensors.
+int32_t check_mma(Check& check, uint32_t D, uint32_t dtype, std::initializer_list<uint64_t> addresses) {
+  if (dtype != NANOGPT_BF16 || (D != 32 && D != 64 && D != 128))
+    return check.context().fail(NANOGPT_INVALID, "Kernel %s: form 1 takes bf16 heads of width 32, 64 or 128, found %s of width %u",
+                                check.op(), dtype == NANOGPT_BF16 ? "bf16" : "float32", D);
+  return check_addresses(check, NANOGPT_FORM_MMA, addresses);
+}
+
+int32_t attention_mma(Check& check, AttentionParams params, uint32_t dtype) {
   AttentionShape& s = params.shape;
-  if (const int32_t status = check_mma(check, form, s.D, dtype, {address_of(params.y), address_of(params.q), address_of(params.k),
-                                                                 address_of(params.v)}))
+  if (const int32_t status = check_mma(check, s.D, dtype, {address_of(params.y), address_of(params.q), address_of(params.k),
+                                                           address_of(params.v)}))
     return status;
   cut(s, mma_rows(s.D).forward);
   return launch(check.context(), KernelName("attention", s.D).text, tile_shape(s, mma_shared_bytes(s.D, s.rows, 1, 2)), params);
+}
+
+// Rejects what the wgmma form cannot serve; `addresses` are those of its bf16 tensors.
+int32_t check_wgmma(Check& check, uint32_t D, uint32_t dtype, std::initializer_list<uint64_t> addresses) {
+  Context& context = check.context();
+  if (context.isa() != NANOGPT_ISA_SM90A)
+    return context.fail(NANOGPT_UNSUPPORTED, "Kernel %s: form 2 is for GPUs of compute capability 9.0", check.op());
+  if (dtype != NANOGPT_BF16 || D != wgmma_attention::kWidth)
+    return context.fail(NANOGPT_INVALID, "Kernel %s: form 2 takes bf16 heads of width %u, found %s of width %u", check.op(),
+                        wgmma_attention::kWidth, dtype == NANOGPT_BF16 ? "bf16" : "float32", D);
+  return check_addresses(check, NANOGPT_FORM_WGMMA, addresses);
+}
+
+// Describes act[N,H,D] to the copy engine, a sequence at a time.
+int32_t encode(Context& context, TensorMap& map, const void* tensor, const AttentionShape& s) {
+  const uint64_t columns = uint64_t{s.H} * s.D;
+  const uint64_t dims[] = {columns, s.T, s.N / s.T};
+  const uint64_t strides[] = {columns * 2, columns * 2 * s.T};
+  const uint32_t box[] = {wgmma_attention::kBox, wgmma_attention::kRows, 1};
+  return context.encode(map, TensorType::bfloat16, 3, address_of(tensor), dims, strides, box, Swizzle::bytes128);
+}
+
+int32_t attention_wgmma(Check& check, const AttentionParams& params, uint32_t dtype) {
+  Context& context = check.context();
+  const AttentionShape& s = params.shape;
+  if (const int32_t status = check_wgmma(check, s.D, dtype, {address_of(params.y), address_of(params.q), address_of(params.k),
+                                                             address_of(params.v)}))
+    return status;
+  WgmmaAttentionParams maps{{}, {}, {}, s, params.y, params.lse};
+  if (const int32_t status = encode(context, maps.q, params.q, s)) return status;
+  if (const int32_t status = encode(context, maps.k, params.k, s)) return status;
+  if (const int32_t status = encode(context, maps.v, params.v, s)) return status;
+  cut(maps.shape, wgmma_attention::kRows);
+  LaunchShape shape = tile_shape(maps.shape, wgmma_attention::kSharedBytes);
+  shape.threads = wgmma_attention::kThreads;
+  return launch(context, "attention_wgmma_d128", shape, maps);
 }
 
 int32_t attention_grad_simple(Context& context, AttentionGradParams params, uint32_t dtype) {
@@ -85,10 +128,10 @@ int32_t attention_grad_simple(Context& context, AttentionGradParams params, uint
   return launch(context, narrow ? "attention_dkdv_bf16" : "attention_dkdv_f32", tiles, params);
 }
 
-int32_t attention_grad_mma(Check& check, AttentionGradParams params, uint32_t dtype, uint32_t form) {
+int32_t attention_grad_mma(Check& check, AttentionGradParams params, uint32_t dtype) {
   AttentionShape& s = params.shape;
   if (const int32_t status =
-          check_mma(check, form, s.D, dtype,
+          check_mma(check, s.D, dtype,
                     {address_of(params.dq), address_of(params.dk), address_of(params.dv), address_of(params.dy),
                      address_of(params.q), address_of(params.k), address_of(params.v), address_of(params.y)}))
     return status;
@@ -117,7 +160,9 @@ NANOGPT_EXPORT int32_t nanogpt_attention(uint64_t context, uint64_t y, uint64_t 
   if (check.failed()) return check.status();
   AttentionParams params{shape_of(N, T, H, D, start), memory<void>(y),      memory<float>(lse),
                          memory<const void>(q),       memory<const void>(k), memory<const void>(v)};
-  if (form != NANOGPT_FORM_SIMPLE) return attention_mma(check, params, dtype, form);
+  if (form == NANOGPT_FORM_MMA) return attention_mma(check, params, dtype);
+  if (form == NANOGPT_FORM_WGMMA) return attention_wgmma(check, params, dtype);
+  if (form != NANOGPT_FORM_SIMPLE) return refuse_form(check, form, NANOGPT_FORM_WGMMA);
   cut(params.shape, simple_rows(D));
   const uint32_t shared_bytes = attention_floats(params.shape.rows, D) * 4;
   return launch(check.context(), dtype == NANOGPT_BF16 ? "attention_bf16" : "attention_f32",
@@ -137,6 +182,7 @@ NANOGPT_EXPORT int32_t nanogpt_attention_grad(uint64_t context, uint64_t dq, uin
                                    memory<void>(dv),            memory<const void>(dy),   memory<const void>(q),
                                    memory<const void>(k),       memory<const void>(v),    memory<const void>(y),
                                    memory<const float>(lse),    memory<float>(workspace)};
-  if (form != NANOGPT_FORM_SIMPLE) return attention_grad_mma(check, params, dtype, form);
+  if (form == NANOGPT_FORM_MMA) return attention_grad_mma(check, params, dtype);
+  if (form != NANOGPT_FORM_SIMPLE) return refuse_form(check, form, NANOGPT_FORM_MMA);
   return attention_grad_simple(check.context(), params, dtype);
 }

@@ -108,7 +108,7 @@ struct ForwardMma {
 
   DEVICE void run() {
     const uint32_t last_query = (first + kQueries < end ? first + kQueries : end) - 1;
-    const KeyTiles tiles = key_tiles(p.shape, begin, first, last_query);
+    const KeyTiles tiles = key_tiles<kMmaPassing>(p.shape, begin, first, last_query);
     q.load(p.q, p.shape, first, kQueries, end, place.head);
     load_keys(tiles.first);
     visit<true>(tiles.first, tiles.free, tiles.last);

@@ -8,7 +8,6 @@
 namespace nanogpt::cuda {
 
 constexpr uint32_t kMmaThreads = kMmaWarps * 32;
-constexpr float kLog2E = 1.4426950408889634f;
 
 // Shared memory from a multiple of kMmaAlignment on.
 DEVICE char* aligned_shared() {
@@ -71,19 +70,6 @@ struct MmaTile {
     first[0] = b[0], first[1] = b[1], second[0] = b[2], second[1] = b[3];
   }
 };
-
-// The key tiles that queries first..last of a sequence see: those from `first` on to `last`, of which [free, masked) are
-// seen whole by all of them.
-struct KeyTiles {
-  uint32_t first, free, masked, last;
-};
-
-DEVICE KeyTiles key_tiles(const AttentionShape& s, uint32_t begin, uint32_t first_query, uint32_t last_query) {
-  const uint32_t first_start = static_cast<uint32_t>(s.start[first_query]) - begin;
-  const uint32_t last_start = static_cast<uint32_t>(s.start[last_query]) - begin;
-  const uint32_t free = (last_start + kMmaPassing - 1) / kMmaPassing, masked = (first_query - begin + 1) / kMmaPassing;
-  return {first_start / kMmaPassing, free, masked > free ? masked : free, (last_query - begin) / kMmaPassing};
-}
 
 // Accumulators [16 * kStrips, 8 * kColumns] of a warp. Element j of a fragment has row g + 8 * (j / 2) of its strip and column
 // 2q + j % 2 of its eight, with g = lane / 4 and q = lane % 4.

@@ -7,6 +7,8 @@
 
 namespace nanogpt::cuda {
 
+constexpr float kLog2E = 1.4426950408889634f;
+
 // Rows [first, first + count) of the whole [N].
 struct TileRows {
   uint32_t first, count;
@@ -43,6 +45,20 @@ DEVICE uint32_t end_of_queries(const AttentionShape& s, uint32_t sequence, uint3
     else high = middle;
   }
   return low;
+}
+
+// The key tiles of `rows` rows that queries first..last of a sequence see: those from `first` on to `last`, of which
+// [free, masked) are seen whole by all of them.
+struct KeyTiles {
+  uint32_t first, free, masked, last;
+};
+
+template <uint32_t rows>
+DEVICE KeyTiles key_tiles(const AttentionShape& s, uint32_t begin, uint32_t first_query, uint32_t last_query) {
+  const uint32_t first_start = static_cast<uint32_t>(s.start[first_query]) - begin;
+  const uint32_t last_start = static_cast<uint32_t>(s.start[last_query]) - begin;
+  const uint32_t free = (last_start + rows - 1) / rows, masked = (first_query - begin + 1) / rows;
+  return {first_start / rows, free, masked > free ? masked : free, (last_query - begin) / rows};
 }
 
 DEVICE bool sees(uint32_t query, uint32_t start, uint32_t key) { return start <= key && key <= query; }

@@ -29,7 +29,14 @@ const HEAD_WIDTHS: Readonly<Record<"mma" | "wgmma", readonly number[]>> = {
 };
 
 /** Ops that have a kernel on wgmma and TMA. */
-const WGMMA_OPS: readonly OpName[] = ["matmul", "matmulAdd", "headLoss", "headLossGrad", "newtonSchulz"];
+const WGMMA_OPS: readonly OpName[] = [
+  "matmul",
+  "matmulAdd",
+  "headLoss",
+  "headLossGrad",
+  "newtonSchulz",
+  "attention",
+];
 
 /** Whether a form may be used for an op of these shapes on a chip. */
 export function formAllowed(form: FormName, op: OpName, s: Signature, chip: Chip): boolean {

@@ -5,6 +5,7 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import type { Device } from "../../ffi/device.ts";
 import { at, type TensorType } from "../../lib/graph/node.ts";
+import type { FormName } from "../../lib/graph/op.ts";
 import { OPS } from "../../lib/graph/ops.ts";
 import { drawNormal, streamOf } from "../../lib/graph/samples.ts";
 import { judge, runCase } from "../../lib/run/check_ops.ts";
@@ -16,8 +17,28 @@ import { NO_CHECKED, NO_EMULATED, openEmulated } from "./gpu_devices.ts";
 const EOS = 0, OTHER = 1;
 const PLAIN = { kind: "plain" } as const;
 
-/** Rows of a tile, in which keys pass by; the tiles of queries and keys that a block owns are one or two of them. */
+/** Rows of a tile of mma.sync, in which keys pass by; those that a block owns are one or two of them. wgmma's are two. */
 const TILE = 64;
+
+type AttentionOp = "attention" | "attentionGrad";
+
+/** What a form computes, at which width of heads, in which tiles. */
+interface Subject {
+  readonly form: FormName;
+  readonly D: number;
+  readonly tile: number;
+  readonly ops: readonly AttentionOp[];
+}
+
+const MMA: readonly Subject[] = [32, 64, 128].map((D) => ({
+  form: "mma",
+  D,
+  tile: TILE,
+  ops: ["attention", "attentionGrad"],
+}));
+const WGMMA: Subject = { form: "wgmma", D: 128, tile: 2 * TILE, ops: ["attention"] };
+/** The widths that are not just other sizes of the same loops. */
+const SUBJECTS: readonly Subject[] = [...MMA.slice(1), WGMMA];
 
 /** First rows of documents within a sequence: none but its own, at its start and two in a row, many short ones, at edges. */
 const DOCUMENTS: readonly (readonly number[])[] = [
@@ -62,7 +83,7 @@ function drawTensors({ T, D, heads, window }: Shape): Tensors {
 }
 
 /** A call of one of the ops over these tensors, with what is expected of it. */
-function weigh(op: "attention" | "attentionGrad", { T, D, heads, window }: Shape, tensors: Tensors): Weighed {
+function weigh(op: AttentionOp, { T, D, heads, window }: Shape, tensors: Tensors): Weighed {
   const names = OPS[op].inputs;
   const N = T * DOCUMENTS.length;
   const draw = { kind: "normal", scale: 1 } as const;
@@ -82,14 +103,16 @@ function weigh(op: "attention" | "attentionGrad", { T, D, heads, window }: Shape
 }
 
 /** Windows by length of a sequence: each around a tile or its half, and longer than the sequence. */
-const WINDOWS: readonly (readonly [T: number, windows: readonly number[]])[] = [
-  [1, [1, 2]],
-  [TILE - 1, [1, 100]],
-  [TILE, [16, 100]],
-  [TILE + 1, [TILE, 100]],
-  [2 * TILE + 1, [1, 16, TILE, 100, 2 * TILE + 2]],
-  [200, [TILE, 100]],
-];
+function windowsAround(tile: number): readonly (readonly [T: number, windows: readonly number[]])[] {
+  return [
+    [1, [1, 2]],
+    [tile - 1, [1, 100]],
+    [tile, [16, 100]],
+    [tile + 1, [tile, 100]],
+    [2 * tile + 1, [1, 16, tile, 100, 2 * tile + 2]],
+    [200, [tile, 100]],
+  ];
+}
 
 /**
  * Problems of the gradients where every query sees one key: dq and dk are then exactly 0, as dy.v = delta, but for the
@@ -107,8 +130,8 @@ function problemsOfZeros(outputs: readonly Uint8Array<ArrayBuffer>[], w: Weighed
   });
 }
 
-function problemsOf(device: Device, w: Weighed, { T, D, window }: Shape): string[] {
-  const outcome = runCase(device, w, PLAIN, "mma");
+function problemsOf(device: Device, w: Weighed, { T, D, window }: Shape, form: FormName): string[] {
+  const outcome = runCase(device, w, PLAIN, form);
   if (w.case.op === "attention" || (T > 1 && window > 1)) return judge(w, PLAIN, outcome).problems;
   const dv = { outputs: outcome.outputs.slice(2), harm: outcome.harm };
   const whole = {
@@ -119,30 +142,44 @@ function problemsOf(device: Device, w: Weighed, { T, D, window }: Shape): string
   return [...problemsOfZeros(outcome.outputs, w, D), ...judge(whole, PLAIN, dv).problems];
 }
 
-Deno.test({
-  name:
-    "attention on mma.sync agrees with the reference device at every edge of tiles, windows and documents",
-  ignore: NO_EMULATED,
-  fn() {
-    const device = openEmulated();
-    try {
-      for (const [T, windows] of WINDOWS) {
-        for (const shape of windows.flatMap((window) => [64, 128].map((D) => ({ T, D, heads: 1, window })))) {
-          const tensors = drawTensors(shape);
-          for (const op of ["attention", "attentionGrad"] as const) {
-            const problems = problemsOf(device, weigh(op, shape, tensors), shape);
-            assertEquals(problems, [], `${op} ${JSON.stringify(shape)}`);
+for (const { form, D, tile, ops } of SUBJECTS) {
+  Deno.test({
+    name:
+      `attention in form ${form}, D ${D}, agrees with the reference device at every edge of tiles, windows and documents`,
+    ignore: NO_EMULATED,
+    fn() {
+      const device = openEmulated();
+      try {
+        // Two heads of wgmma, at half a tile too: its warpgroups' rows.
+        const edges = form === "wgmma"
+          ? [...windowsAround(TILE), ...windowsAround(tile)]
+          : windowsAround(tile);
+        const heads = form === "wgmma" ? 2 : 1;
+        for (const [T, windows] of edges) {
+          for (const shape of windows.map((window) => ({ T, D, heads, window }))) {
+            const tensors = drawTensors(shape);
+            for (const op of ops) {
+              const problems = problemsOf(device, weigh(op, shape, tensors), shape, form);
+              assertEquals(problems, [], `${op} ${JSON.stringify(shape)}`);
+            }
           }
         }
+      } finally {
+        device.close();
       }
-    } finally {
-      device.close();
-    }
-  },
-});
+    },
+  });
+}
 
-/** A few shapes with more than one head and more than one tile on each side of the mask's edges. */
-const MANY_TILES: readonly Shape[] = [32, 64, 128].map((D) => ({ T: 150, D, heads: 2, window: 70 }));
+/** Runs a call on the checked emulation, whose report would be the error. */
+function watch(w: Weighed, shape: Shape, form: FormName, seed: number): void {
+  const device = openEmulated({ checked: true, seed });
+  try {
+    assertEquals(problemsOf(device, w, shape, form), [], `${w.case.op}, D ${shape.D}, seed ${seed}`);
+  } finally {
+    device.close();
+  }
+}
 
 Deno.test({
   name: "attention on mma.sync has no race and reads nothing unwritten, in twenty orders of threads",
@@ -155,27 +192,35 @@ Deno.test({
     });
     for (let seed = 1; seed <= 20; seed++) {
       const { shape, w } = at(calls, seed % calls.length);
-      const device = openEmulated({ checked: true, seed });
-      try {
-        assertEquals(problemsOf(device, w, shape), [], `${w.case.op}, D ${shape.D}, seed ${seed}`);
-      } finally {
-        device.close();
-      }
+      watch(w, shape, "mma", seed);
     }
   },
 });
 
 Deno.test({
-  name: "attention on mma.sync gives the same bits on 1, 2 and 7 processors",
+  name: "attention on wgmma has no race and reads nothing unwritten, in twenty orders of threads",
+  ignore: NO_CHECKED,
+  fn() {
+    // The last of three tiles of queries has one row; it sees more tiles of keys than the ring holds at a time.
+    const shape = { T: 2 * WGMMA.tile + 1, D: WGMMA.D, heads: 1, window: 2 * WGMMA.tile };
+    const w = weigh("attention", shape, drawTensors(shape));
+    for (let seed = 1; seed <= 20; seed++) watch(w, shape, "wgmma", seed);
+  },
+});
+
+Deno.test({
+  name: "attention in every fast form gives the same bits on 1, 2 and 7 processors",
   ignore: NO_EMULATED,
   fn() {
-    for (const shape of MANY_TILES) {
+    // More than one head, and more than one tile on each side of the mask's edges.
+    for (const { form, D, tile, ops } of [...MMA, WGMMA]) {
+      const shape = { T: 2 * tile + 22, D, heads: 2, window: tile + 6 };
       const tensors = drawTensors(shape);
-      for (const op of ["attention", "attentionGrad"] as const) {
+      for (const op of ops) {
         const [one, ...others] = [1, 2, 7].map((processors) => {
           const device = openEmulated({ seed: processors, processors });
           try {
-            return runCase(device, weigh(op, shape, tensors), PLAIN, "mma").outputs;
+            return runCase(device, weigh(op, shape, tensors), PLAIN, form).outputs;
           } finally {
             device.close();
           }
@@ -203,21 +248,21 @@ function poisoned(tensors: Tensors, names: readonly string[], N: number, from: n
 }
 
 interface Hidden {
-  readonly op: "attention" | "attentionGrad";
+  readonly op: AttentionOp;
   /** Outputs of which rows are looked at, and inputs of which the rows outside are hidden. */
   readonly outputs: readonly number[];
   readonly inputs: readonly string[];
   /** The rows [from, to) that rows [first, first + 2 * TILE) of the outputs depend on, in whole tiles. */
-  readonly needs: (start: Float64Array, first: number) => [number, number];
+  readonly needs: (start: Float64Array, first: number, tile: number) => [number, number];
 }
 
-const keysOf = (start: Float64Array, first: number): [number, number] => [
-  Math.floor((start[first] ?? NaN) / TILE) * TILE,
+const keysOf = (start: Float64Array, first: number, tile: number): [number, number] => [
+  Math.floor((start[first] ?? NaN) / tile) * tile,
   first + 2 * TILE,
 ];
-const queriesOf = (start: Float64Array, first: number): [number, number] => {
+const queriesOf = (start: Float64Array, first: number, tile: number): [number, number] => {
   const end = start.findLastIndex((row) => row < first + 2 * TILE) + 1;
-  return [first, Math.ceil(end / TILE) * TILE];
+  return [first, Math.ceil(end / tile) * tile];
 };
 const HIDDEN: readonly Hidden[] = [
   { op: "attention", outputs: [0, 1], inputs: ["k", "v"], needs: keysOf },
@@ -242,9 +287,10 @@ Deno.test({
   fn() {
     const device = openEmulated();
     try {
-      for (const [D, form] of [[64, "mma"], [128, "mma"], [64, "simple"]] as const) {
+      const simple: Subject = { ...at(MMA, 1), form: "simple" };
+      for (const { form, D, tile, ops } of [...SUBJECTS, simple]) {
         const { shape, tensors, N } = longSequence(D);
-        for (const { op, outputs, inputs, needs } of HIDDEN) {
+        for (const { op, outputs, inputs, needs } of HIDDEN.filter(({ op }) => ops.includes(op))) {
           const w = weigh(op, shape, tensors);
           const attrs = { ...w.case.attrs, T: N };
           const run = (changed: Tensors) => {
@@ -253,9 +299,9 @@ Deno.test({
           };
           const clean = run(tensors);
           for (let first = 0; first < N; first += 2 * TILE) {
-            const [from, to] = needs(at([tensors.start ?? new Float64Array()], 0), first);
+            const [from, to] = needs(at([tensors.start ?? new Float64Array()], 0), first, tile);
             const hidden = run(poisoned(tensors, inputs, N, from, to));
-            const tooMuch = run(poisoned(tensors, inputs, N, from + TILE, to));
+            const tooMuch = run(poisoned(tensors, inputs, N, from + tile, to));
             for (const o of outputs) {
               const rows = (found: readonly Uint8Array[]) => rowsOf(at(found, o), N, first, first + 2 * TILE);
               assertEquals(

@@ -77,6 +77,9 @@ Deno.test("attention is fast at the tiles' head widths, the head and Newton-Schu
     fastestForm("attention", attention("bf16", 3, width), "sm90a") !== "simple"
   );
   assertEquals(fast, [32, 64, 128]);
+  assertEquals(fastestForm("attention", attention("bf16", 3, 128), "sm90a"), "wgmma");
+  assertEquals(fastestForm("attention", attention("bf16", 3, 128), "sm80"), "mma");
+  assertEquals(fastestForm("attention", attention("bf16", 3, 64), "sm90a"), "mma");
   assertEquals(fastestForm("attention", attention("f32", 1, 128), "sm90a"), "simple");
   const head = (C: number, V: number) =>
     fastestForm(
