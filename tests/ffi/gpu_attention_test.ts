@@ -2,7 +2,7 @@
 // edges, one behind another and within it, against the float64 reference device; that what no query sees is never read; and
 // the same bits on any number of processors and in any order of threads.
 
-import { assert, assertEquals, assertNotEquals } from "@std/assert";
+import { assert, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
 import type { Device } from "../../ffi/device.ts";
 import { at, type TensorType } from "../../lib/graph/node.ts";
 import type { FormName } from "../../lib/graph/op.ts";
@@ -314,6 +314,28 @@ Deno.test({
           }
         }
       }
+    } finally {
+      device.close();
+    }
+  },
+});
+
+Deno.test({
+  name: "attention on wgmma refuses other widths, and there is no gradient on it",
+  ignore: NO_EMULATED,
+  fn() {
+    const device = openEmulated();
+    try {
+      const call = (op: AttentionOp, D: number) => () => {
+        const shape = { T: TILE, D, heads: 1, window: TILE };
+        runCase(device, weigh(op, shape, drawTensors(shape)), PLAIN, "wgmma");
+      };
+      assertThrows(
+        call("attention", 64),
+        Error,
+        "form 2 takes bf16 heads of width 128, found bf16 of width 64",
+      );
+      assertThrows(call("attentionGrad", 128), Error, "expected a form from 0 to 1, found 2");
     } finally {
       device.close();
     }
