@@ -18,6 +18,7 @@ namespace {
 
 constexpr size_t kErrorBytes = 16384;  // a deadlock names every waiting thread
 constexpr size_t kCreateErrorBytes = 256;
+constexpr Result kOutOfMemory = 2;  // CUDA_ERROR_OUT_OF_MEMORY
 constexpr int kCaptureThreadLocal = 1;  // CU_STREAM_CAPTURE_MODE_THREAD_LOCAL: other ranks' threads go on
 
 class DriverError : public std::runtime_error {
@@ -119,6 +120,8 @@ class GpuContext final : public Context {
   int32_t alloc(uint64_t* out, size_t bytes) {
     DevicePointer address = 0;
     if (const Result result = driver_.memory_allocate(&address, bytes)) {
+      // Anything else is an earlier kernel's failure, told late.
+      if (result != kOutOfMemory) return refuse(result, "allocating", "memory");
       return fail(NANOGPT_NO_MEMORY, "The GPU refused %zu bytes (%s); use fewer tokens a microbatch or a smaller model", bytes,
                   words_of(driver_, result).c_str());
     }
