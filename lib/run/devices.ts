@@ -24,6 +24,8 @@ export interface DeviceRequest {
   readonly pin: boolean;
   readonly libraries: KernelLibraries;
   readonly environment: DeviceEnvironment;
+  /** Whose matrix products a GPU device takes; the builtin ones where left out. */
+  readonly gemm?: "builtin" | "cublaslt";
 }
 
 /** What the user asked to compute in. */
@@ -58,7 +60,17 @@ function openCpu({ libraries, threads, pin, environment }: DeviceRequest): CpuDe
   return new CpuDevice({ library: libraries.cpu, threads, pin, isa: parseIsa(environment.isa) });
 }
 
-function openCuda({ libraries, environment }: DeviceRequest): GpuDevice {
+/** Refuses what a GPU device cannot do as asked. */
+function requireBuiltinProducts({ gemm = "builtin" }: DeviceRequest): void {
+  if (gemm === "builtin") return;
+  throw new UserError(
+    `This build has no matrix products of ${gemm}: set device.gemm to "builtin", its own kernels`,
+  );
+}
+
+function openCuda(request: DeviceRequest): GpuDevice {
+  requireBuiltinProducts(request);
+  const { libraries, environment } = request;
   if (!isThere(libraries.cuda)) {
     throw new UserError(
       "This build has no CUDA kernels: `make cuda` builds them where nvcc is; or choose --device cpu",
@@ -80,7 +92,9 @@ function openUsableGpu(request: DeviceRequest): GpuDevice | undefined {
   }
 }
 
-function openEmulated({ libraries, environment }: DeviceRequest): GpuDevice {
+function openEmulated(request: DeviceRequest): GpuDevice {
+  requireBuiltinProducts(request);
+  const { libraries, environment } = request;
   const emulation = parseEmulation(environment.emulation);
   const library = emulation.checked ? libraries.emulatedChecked : libraries.emulated;
   if (!isThere(library)) {

@@ -158,6 +158,11 @@ Deno.test("A GPU device that cannot be had, or not as asked", async () => {
       /^NANOGPT_EMULATION is ".*", expected fast/,
     );
   }
+  await refused(
+    ["train", "--preset", "tiny", ...EMULATED, "--set", "device.gemm=cublaslt", "--out", "/tmp/never-made"],
+    {},
+    /^This build has no matrix products of cublaslt: set device\.gemm to "builtin"/,
+  );
   const bench = await nanogpt(["bench", "--device", "reference"]);
   assertStringIncludes(bench.stderr, "The reference device is for checking, not for speed");
 });
