@@ -4,6 +4,7 @@
 #   make            ./nanogpt, the single file            make test     the whole gate; ends with "N passed, N failed"
 #   make demo       trains on real text and samples    make kernels  the shared object of the CPU kernels alone
 #   make emulated   the GPU kernels on this processor, for checking them: device `emulated`, and its watching twin
+#   make cuda       the GPU kernels for NVIDIA's chips, where nvcc is; make cuda-facts holds what ptxas says against the table
 #   make soak       the GPU kernels' ops under 200 random schedules each, and the larger goldens: not part of the gate
 #   make page       the browser code of live page and reports alone
 #   make sanitize   the ops under AddressSanitizer, UBSan and ThreadSanitizer: slow, and not part of the gate
