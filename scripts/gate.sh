@@ -47,7 +47,7 @@ echo "== deno test"
 "$deno" test --quiet --allow-all --no-check $emulated >"$emulated_log" 2>&1 &
 beside=$!
 {
-  "$deno" test --quiet --allow-all --no-check --ignore="$(echo $emulated | tr ' ' ',')"
+  "$deno" test --quiet --allow-all --no-check --ignore="$(echo $emulated | tr ' ' ',')" tests
   echo $? >build/test.status
 } 2>&1 | tee "$log"
 wait "$beside"
