@@ -32,12 +32,6 @@ class NoGpu : public DriverError {
 
 constexpr Result kNoDevice = 100;  // CUDA_ERROR_NO_DEVICE
 
-std::string words_of(const Driver& driver, Result result) {
-  const char* text = nullptr;
-  driver.get_error_string(result, &text);
-  return text == nullptr ? "error " + std::to_string(result) : std::string(text);
-}
-
 class GpuContext final : public Context {
  public:
   GpuContext(const Driver& driver, uint32_t isa, int ordinal) : driver_(driver), staging_(std::make_unique<Staging>(driver)) {

@@ -7,15 +7,12 @@
 #include <cstring>
 
 namespace nanogpt::cuda {
-namespace {
 
 std::string words_of(const Driver& driver, Result result) {
   const char* text = nullptr;
   driver.get_error_string(result, &text);
   return text == nullptr ? "error " + std::to_string(result) : std::string(text);
 }
-
-}  // namespace
 
 Modules::~Modules() {
   for (const Module module : modules_) driver_.module_unload(module);

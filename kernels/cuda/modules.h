@@ -9,6 +9,9 @@
 
 namespace nanogpt::cuda {
 
+// What the driver says of a result.
+std::string words_of(const Driver& driver, Result result);
+
 class Modules {
  public:
   // isa: NANOGPT_ISA_SM80 takes only what every chip from sm_80 on runs.
