@@ -11,8 +11,21 @@ namespace nanogpt::cuda {
 template <class T>
 using Pair = std::conditional_t<sizeof(T) == sizeof(float), Words2, uint32_t>;
 
-// c = alpha sum + beta added, in c's type T.
-template <class T>
+// What becomes of the sums of a plain product. Kernels with another gemm.h Finish have a class in place of this one: derived
+// from it, with what differs.
+struct Scaled {
+  // Only on wgmma: a warpgroup's complete sums, changed in place before all else. The first is element (row, column) of c;
+  // sums[i] of the group's thread t lies t/32*16 + t%32/4 + i/2%2*8 rows below and t%4*2 + i/4*8 + i%2 columns to the right.
+  // Params is WgmmaProduct.
+  template <class Params, class Sums>
+  static DEVICE void finish(const Params&, uint32_t /*row*/, uint32_t /*column*/, uint32_t /*batch*/, Sums&) {}
+  // An element of c, of alpha times its sum, where nothing is added and where an element of `added` is.
+  static DEVICE float alone(float x) { return x; }
+  static DEVICE float join(float x, float before, float beta) { return x + beta * before; }
+};
+
+// c = alpha sum + beta added, or what Ending makes of them, in c's type T.
+template <class T, class Ending = Scaled>
 struct ScaledSum {
   T* c;
   const T* added;
@@ -30,8 +43,7 @@ struct ScaledSum {
   DEVICE void store(uint32_t row, uint32_t column, float sum) const {
     if (row >= m || column >= n) return;
     const uint64_t at = row * ldc + column;
-    const float x = alpha * sum;
-    c[at] = from_float<T>(added == nullptr ? x : x + beta * to_float(added[at]));
+    c[at] = from_float<T>(added == nullptr ? alone(sum) : joined(sum, to_float(added[at])));
   }
 
   // Whether neighbours (column, column + 1), column even, may be moved whole.
@@ -50,12 +62,16 @@ struct ScaledSum {
     const uint64_t at = row * ldc + column;
     Pair<T> before{};
     if (added != nullptr) before = *reinterpret_cast<const Pair<T>*>(added + at);
-    left *= alpha, right *= alpha;
+    float x[2];
     if constexpr (sizeof(T) == sizeof(float)) {
-      if (added != nullptr) left += beta * float_of(before.x), right += beta * float_of(before.y);
+      x[0] = float_of(before.x), x[1] = float_of(before.y);
+    } else {
+      unpack_word(x, before);
+    }
+    left = added == nullptr ? alone(left) : joined(left, x[0]), right = added == nullptr ? alone(right) : joined(right, x[1]);
+    if constexpr (sizeof(T) == sizeof(float)) {
       *reinterpret_cast<Pair<T>*>(c + at) = Pair<T>{bits_of(left), bits_of(right)};
     } else {
-      if (added != nullptr) left += beta * float_of(before << 16), right += beta * float_of(before & 0xffff0000u);
       *reinterpret_cast<Pair<T>*>(c + at) = pack_bf16(left, right);
     }
   }
@@ -69,12 +85,15 @@ struct ScaledSum {
       return;
     }
     const uint64_t at = row * ldc + column;
-    const auto scaled = [this](float sum) { return alpha * sum; };
-    const auto joined = [this](float sum, float before) { return alpha * sum + beta * before; };
-    store_floats<8>(c + at, added == nullptr ? each<8>(scaled, sums) : each<8>(joined, sums, load_floats<8>(added + at)));
+    const auto one = [this](float sum) { return alone(sum); };
+    const auto two = [this](float sum, float before) { return joined(sum, before); };
+    store_floats<8>(c + at, added == nullptr ? each<8>(one, sums) : each<8>(two, sums, load_floats<8>(added + at)));
   }
 
  private:
+  DEVICE float alone(float sum) const { return Ending::alone(alpha * sum); }
+  DEVICE float joined(float sum, float before) const { return Ending::join(alpha * sum, before, beta); }
+
   // Whether rows of eight may be moved whole.
   DEVICE bool whole() const { return ldc % 8 == 0 && holds_packs<8>(c) && holds_packs<8>(added); }
 };

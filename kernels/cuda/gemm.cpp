@@ -14,7 +14,10 @@ namespace {
 int32_t multiply_simply(Context& context, const Product& p) {
   using namespace simple_gemm;
   const Grid grid{blocks_for(p.m, kTile) * blocks_for(p.n, kTile), 1, p.batch};
-  return launch(context, "gemm_simple", {grid, kThreads, kSharedBytes}, p);
+  const char* const kernel = p.finish.kind == FinishKind::relu_squared        ? "gemm_simple_relu_squared"
+                             : p.finish.kind == FinishKind::relu_squared_grad ? "gemm_simple_relu_squared_grad"
+                                                                              : "gemm_simple";
+  return launch(context, kernel, {grid, kThreads, kSharedBytes}, p);
 }
 
 // ---- mma.sync ------------------------------------------------------------------------------------------------------
@@ -26,8 +29,12 @@ int32_t multiply_by_mma(Context& context, const char* op, const Product& p) {
   using namespace mma_gemm;
   if (const int32_t status = check_operand(context, op, NANOGPT_FORM_MMA, "a", p.a)) return status;
   if (const int32_t status = check_operand(context, op, NANOGPT_FORM_MMA, "b", p.b)) return status;
-  const char* const kernels[2][2] = {{"gemm_mma_nn", "gemm_mma_nt"}, {"gemm_mma_tn", "gemm_mma_tt"}};
-  const char* const kernel = kernels[p.a.transposed != 0][p.b.transposed != 0];
+  static const char* const kernels[2][2] = {{"gemm_mma_nn", "gemm_mma_nt"}, {"gemm_mma_tn", "gemm_mma_tt"}};
+  static constexpr auto kFinished = {
+      FinishedKernel{FinishKind::relu_squared, 0, 1, "gemm_mma_relu_squared_nt"},
+      FinishedKernel{FinishKind::relu_squared_grad, 0, 0, "gemm_mma_relu_squared_grad_nn"}};
+  const char* kernel = nullptr;
+  if (const int32_t status = choose_kernel(context, op, NANOGPT_FORM_MMA, p, kernels, kFinished, kernel)) return status;
   const uint32_t rows = blocks_for(p.m, kTile), columns = blocks_for(p.n, kTile);
   const uint32_t tiles = p.symmetric != 0 ? rows * (rows + 1) / 2 : rows * columns;
   const Cut cut = cut_depth(p, tiles, kMmaRates);

@@ -19,7 +19,17 @@ struct Operand {
   uint64_t batch_stride = 0;
 };
 
-// c = alpha a b + beta added, rounded once to c's type; a is [m,k], b is [k,n] after transposition, c is row-major with row
+// What becomes of sums on their way into c, beside alpha a b + beta added.
+enum class FinishKind : uint32_t {
+  none,
+  relu_squared,       // c = max(alpha a b, 0)^2; nothing is added
+  relu_squared_grad,  // c = 2 sqrt(added) alpha a b: the gradient through relu squared whose result is `added`
+};
+struct Finish {
+  FinishKind kind = FinishKind::none;
+};
+
+// c = alpha a b + beta added, or what `finish` says, rounded once to c's type; a is [m,k], b is [k,n] after transposition, c is row-major with row
 // stride ldc. If a or b is bf16 both are rounded to bf16 before multiplying; sums are float32.
 struct Product {
   uint32_t m, n, k;
@@ -33,11 +43,13 @@ struct Product {
                            // symmetric too and not c
   uint32_t batch = 1;      // products of these sizes, `batch_stride` apart in a, b and c (and added): at most 65535
   uint64_t batch_stride_c = 0;
+  Finish finish = {};
 };
 
 // Enqueues a product in a form (a NANOGPT_FORM code). `op` names the caller in error texts. Limits of NANOGPT_FORM_MMA
 // and NANOGPT_FORM_WGMMA: a and b are bf16, their rows (ld) and batch strides multiples of 8 elements, their addresses of 16
-// bytes; m, n and k are any. They may use the context's scratch memory.
+// bytes; m, n and k are any. They may use the context's scratch memory. A finish is there for the transpositions that its op
+// has (relu_squared: b transposed, relu_squared_grad: neither).
 int32_t multiply(Context& context, const char* op, const Product& product, uint32_t form);
 
 }  // namespace nanogpt::cuda

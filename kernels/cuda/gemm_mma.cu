@@ -1,9 +1,9 @@
 // Matrix products of bf16 operands on mma.sync (sm_80 and later): blocks of 128 x 128 of c, 64 x 64 a warp, fed by cp.async
 // through a ring of stages in shared memory. One template for all transpositions. Sums of a part of k go to partial sums,
-// which a second kernel adds in order. Refuses nothing: gemm.cpp has checked the limits. May include only epilogue.h,
-// gemm_mma.h, gemm_order.h and gemm_tile.h.
+// which a second kernel adds in order. Refuses nothing: gemm.cpp has checked the limits. May include only
+// gemm_finish_relu.h, gemm_mma.h, gemm_order.h and gemm_tile.h.
 #include "../abi.h"
-#include "epilogue.h"
+#include "gemm_finish_relu.h"
 #include "gemm_mma.h"
 #include "gemm_order.h"
 #include "gemm_tile.h"
@@ -105,7 +105,7 @@ DEVICE void store_sums(const Epilogue& epilogue, const Sums& sums, uint32_t firs
 }
 
 // Block x: tile; y: part of k; z: product of the batch.
-template <bool a_along_k, bool b_along_k>
+template <bool a_along_k, bool b_along_k, class Ending = Scaled>
 DEVICE void multiply(const MmaProduct& params) {
   const Product& p = params.product;
   const TileIndex tile = p.symmetric != 0 ? lower_tile(blockIdx.x)
@@ -120,9 +120,9 @@ DEVICE void multiply(const MmaProduct& params) {
     const uint32_t columns = static_cast<uint32_t>(params.partial_ld);
     store_sums(ScaledSum<float>(part, nullptr, params.partial_ld, p.m, columns, 1.0f, 0.0f), sums, row, column, false);
   } else if (p.dtype_c == NANOGPT_BF16) {
-    store_sums(ScaledSum<bf16>(p, blockIdx.z), sums, row, column, mirrored);
+    store_sums(ScaledSum<bf16, Ending>(p, blockIdx.z), sums, row, column, mirrored);
   } else {
-    store_sums(ScaledSum<float>(p, blockIdx.z), sums, row, column, mirrored);
+    store_sums(ScaledSum<float, Ending>(p, blockIdx.z), sums, row, column, mirrored);
   }
 }
 
@@ -147,6 +147,8 @@ KERNEL(gemm_mma_nn, MmaProduct, kThreads) { multiply<true, false>(params); }
 KERNEL(gemm_mma_nt, MmaProduct, kThreads) { multiply<true, true>(params); }
 KERNEL(gemm_mma_tn, MmaProduct, kThreads) { multiply<false, false>(params); }
 KERNEL(gemm_mma_tt, MmaProduct, kThreads) { multiply<false, true>(params); }
+KERNEL(gemm_mma_relu_squared_nt, MmaProduct, kThreads) { multiply<true, true, ReluSquared>(params); }
+KERNEL(gemm_mma_relu_squared_grad_nn, MmaProduct, kThreads) { multiply<true, false, ReluSquaredGrad>(params); }
 
 KERNEL(gemm_add_partials, PartialSums, 256) {
   if (params.product.dtype_c == NANOGPT_BF16) {

@@ -1,5 +1,5 @@
-// The limits of the fast forms' operands, the cutting of k by how long an H100 should take, and the kernel that adds the
-// partial sums; see gemm_parts.h. Starts no other kernel and never looks at the chip. May include only context.h and
+// The limits of the fast forms' operands, the choice of a kernel, the cutting of k by how long an H100 should take, and the
+// kernel that adds the partial sums; see gemm_parts.h. Starts no other kernel and never looks at the chip. May include only context.h and
 // gemm_parts.h.
 #include "gemm_parts.h"
 #include "context.h"
@@ -23,12 +23,28 @@ int32_t check_operand(Context& context, const char* op, uint32_t form, const cha
   return NANOGPT_OK;
 }
 
+int32_t choose_kernel(Context& context, const char* op, uint32_t form, const Product& p, const char* const (&plain)[2][2],
+                      std::initializer_list<FinishedKernel> finished, const char*& name) {
+  const bool a = p.a.transposed != 0, b = p.b.transposed != 0;
+  if (p.finish.kind == FinishKind::none) {
+    name = plain[a][b];
+    return NANOGPT_OK;
+  }
+  for (const FinishedKernel& kernel : finished) {
+    if (kernel.finish != p.finish.kind || (kernel.a_transposed != 0) != a || (kernel.b_transposed != 0) != b) continue;
+    name = kernel.name;
+    return NANOGPT_OK;
+  }
+  return context.fail(NANOGPT_UNSUPPORTED, "Kernel %s: form %u has no finish %u of operands transposed %d and %d", op, form,
+                      static_cast<uint32_t>(p.finish.kind), a, b);
+}
+
 Cut cut_depth(const Product& p, uint64_t tiles, const StageRates& rates) {
   constexpr uint64_t kLeastDepth = 512, kMostParts = 64;
   const uint64_t sums = p.m * partial_ld(p), room = (kScratchBytes - kBesidePartials) / 4;
   const uint32_t whole = blocks_for(p.k, rates.depth);
   Cut best{1, whole * rates.depth};
-  if (p.symmetric != 0 || p.batch != 1) return best;
+  if (p.symmetric != 0 || p.batch != 1 || p.finish.kind != FinishKind::none) return best;
   // In stages: waves of blocks, then the partial sums.
   uint64_t least = (tiles + rates.blocks - 1) / rates.blocks * whole;
   for (uint64_t parts = 2; parts <= kMostParts && parts * kLeastDepth <= p.k && parts * sums <= room; parts++) {

@@ -1,8 +1,8 @@
 // Matrix products of any shape, type and transposition, on plain float32 arithmetic: 64 x 64 tiles of c, 8 x 8 of them a
-// thread, through shared memory. Sums run over k in order. The oracle of the faster forms. May include only epilogue.h and
-// gemm_order.h.
+// thread, through shared memory. Sums run over k in order. The oracle of the faster forms. May include only
+// gemm_finish_relu.h, gemm_order.h and gemm_simple.h.
 #include "../abi.h"
-#include "epilogue.h"
+#include "gemm_finish_relu.h"
 #include "gemm_order.h"
 #include "gemm_simple.h"
 
@@ -52,19 +52,18 @@ DEVICE void multiply_tiles(float (&sums)[kSide][kSide], const float* a, const fl
   }
 }
 
-template <class T>
+template <class T, class Ending>
 DEVICE void store_tile(const Product& p, const float (&sums)[kSide][kSide], const TileIndex& tile, uint32_t row,
                        uint32_t column) {
-  const ScaledSum<T> epilogue(p, blockIdx.z);
+  const ScaledSum<T, Ending> epilogue(p, blockIdx.z);
   for (uint32_t i = 0; i < kSide; i++)
     for (uint32_t j = 0; j < kSide; j++)
       epilogue.store(tile.row * kTile + share(row, i), tile.column * kTile + share(column, j), sums[i][j]);
 }
 
-}  // namespace
-
 // Block x: tile; z: product of the batch.
-KERNEL(gemm_simple, Product, kThreads) {
+template <class Ending>
+DEVICE void multiply(const Product& params) {
   float* const a = reinterpret_cast<float*>(dynamic_shared());
   float* const b = a + kDepth * kPitch;
   const uint32_t row = threadIdx.x / kPerLine, column = threadIdx.x % kPerLine;
@@ -79,10 +78,16 @@ KERNEL(gemm_simple, Product, kThreads) {
     block_sync();
   }
   if (params.dtype_c == NANOGPT_BF16) {
-    store_tile<bf16>(params, sums, tile, row, column);
+    store_tile<bf16, Ending>(params, sums, tile, row, column);
   } else {
-    store_tile<float>(params, sums, tile, row, column);
+    store_tile<float, Ending>(params, sums, tile, row, column);
   }
 }
+
+}  // namespace
+
+KERNEL(gemm_simple, Product, kThreads) { multiply<Scaled>(params); }
+KERNEL(gemm_simple_relu_squared, Product, kThreads) { multiply<ReluSquared>(params); }
+KERNEL(gemm_simple_relu_squared_grad, Product, kThreads) { multiply<ReluSquaredGrad>(params); }
 
 }  // namespace nanogpt::cuda

@@ -70,6 +70,9 @@ int32_t multiply_by_wgmma(Context& context, const char* op, const Product& produ
   static const char* const kernels[2][2][2] = {
       {{"gemm_wgmma_nn", "gemm_wgmma_nt"}, {"gemm_wgmma_tn", "gemm_wgmma_tt"}},
       {{"gemm_wgmma_pingpong_nn", "gemm_wgmma_pingpong_nt"}, {"gemm_wgmma_pingpong_tn", "gemm_wgmma_pingpong_tt"}}};
+  static constexpr auto kFinished = {
+      FinishedKernel{FinishKind::relu_squared, 0, 1, "gemm_wgmma_relu_squared_nt"},
+      FinishedKernel{FinishKind::relu_squared_grad, 0, 0, "gemm_wgmma_relu_squared_grad_nn"}};
   const uint64_t tiles = uint64_t{blocks_for(p.m, Cooperative::kTileRows)} * blocks_for(p.n, kColumns);
   const Cut cut = cut_depth(p, tiles, kRates);
   WgmmaProduct params{};
@@ -77,8 +80,9 @@ int32_t multiply_by_wgmma(Context& context, const char* op, const Product& produ
   params.next_item = memory<uint32_t>(context.scratch());
   params.parts = cut.parts, params.depth = cut.depth;
   params.in_boxes = cut.parts == 1 && takes_boxes(p);
-  const bool ping_pong = cut.parts == 1 && p.k <= kMostPingPongDepth;
-  const char* const kernel = kernels[ping_pong][p.a.transposed != 0][p.b.transposed != 0];
+  const bool ping_pong = cut.parts == 1 && p.k <= kMostPingPongDepth && p.finish.kind == FinishKind::none;
+  const char* kernel = nullptr;
+  if (const int32_t status = choose_kernel(context, op, NANOGPT_FORM_WGMMA, p, kernels[ping_pong], kFinished, kernel)) return status;
   if (ping_pong) return run<PingPong>(context, kernel, params);
   if (cut.parts == 1) return run<Cooperative>(context, kernel, params);
   params.partials = partials_of(context), params.partial_ld = partial_ld(p);

@@ -1,8 +1,9 @@
 // Matrix products of bf16 operands on wgmma and TMA (sm_90a): persistent blocks in which one warpgroup loads and two multiply.
-// One template for all transpositions and both schedules of the multiplying warpgroups. Which block computes a tile is
-// decided at run time and changes no result. Refuses nothing: the launcher has checked the limits. May include only abi.h,
-// gemm_order.h and gemm_wgmma_store.h.
+// One template for all transpositions, both schedules of the multiplying warpgroups and whatever becomes of their sums
+// (epilogue.h says how). Which block computes a tile is decided at run time and changes no result. Refuses nothing: the
+// launcher has checked the limits. May include only abi.h, the gemm_finish headers, gemm_order.h and gemm_wgmma_store.h.
 #include "../abi.h"
+#include "gemm_finish_relu.h"
 #include "gemm_order.h"
 #include "gemm_wgmma_store.h"
 
@@ -124,8 +125,8 @@ DEVICE void sum_stages(float (&sums)[kSums], const SharedMemory<Shape>& memory, 
   release_stage(memory, before);
 }
 
-template <class Shape>
-DEVICE void store_item(const WgmmaProduct& params, const Item& item, uint32_t row, Boxes<Shape>& boxes,
+template <class Shape, class Ending>
+DEVICE void store_item(const WgmmaProduct& params, const Item& item, uint32_t row, Boxes<Shape, Ending>& boxes,
                        const float (&sums)[kSums]) {
   const Product& p = params.product;
   if (params.in_boxes != 0) {
@@ -135,20 +136,20 @@ DEVICE void store_item(const WgmmaProduct& params, const Item& item, uint32_t ro
     const uint32_t columns = static_cast<uint32_t>(params.partial_ld);
     store_sums(ScaledSum<float>(part, nullptr, params.partial_ld, p.m, columns, 1.0f, 0.0f), row, item.column, sums);
   } else if (p.dtype_c == NANOGPT_BF16) {
-    store_sums(ScaledSum<bf16>(p, item.batch), row, item.column, sums);
+    store_sums(ScaledSum<bf16, Ending>(p, item.batch), row, item.column, sums);
   } else {
-    store_sums(ScaledSum<float>(p, item.batch), row, item.column, sums);
+    store_sums(ScaledSum<float, Ending>(p, item.batch), row, item.column, sums);
   }
 }
 
 // A consumer. In ping-pong it waits for its turn to multiply and passes the turn on before it stores; turns only keep the two
 // apart, what they read is guarded by the stages' barriers.
-template <class Shape, bool a_along_k, bool b_along_k>
+template <class Shape, bool a_along_k, bool b_along_k, class Ending>
 DEVICE void consume(const WgmmaProduct& p, const SharedMemory<Shape>& memory, uint32_t consumer) {
   const Items<Shape> items(p);
   const uint32_t rows_at = Shape::kPingPong ? 0 : consumer * kRows * kDepth * 2;
   const uint32_t others = Shape::kPingPong ? stages_of(p, 0) : 0;  // stages of the other consumer's tile
-  Boxes<Shape> boxes(p, memory, consumer);
+  Boxes<Shape, Ending> boxes(p, memory, consumer);
   Position stage, slot, turn;
   if (Shape::kPingPong) {
     slot.advance(consumer, kSlots);
@@ -169,12 +170,13 @@ DEVICE void consume(const WgmmaProduct& p, const SharedMemory<Shape>& memory, ui
       turn.parity ^= 1;
       stage.advance(others, kStages);
     }
+    Ending::finish(p, row, item.column, item.batch, sums);
     store_item(p, item, row, boxes, sums);
   }
   boxes.finish();
 }
 
-template <class Shape, bool a_along_k, bool b_along_k>
+template <class Shape, bool a_along_k, bool b_along_k, class Ending = Scaled>
 DEVICE void multiply(const WgmmaProduct& params) {
   const SharedMemory<Shape> memory;
   memory.init_barriers();
@@ -183,7 +185,7 @@ DEVICE void multiply(const WgmmaProduct& params) {
     if (threadIdx.x == 0) produce<Shape, a_along_k, b_along_k>(params, memory);
   } else {
     take_registers<kConsumerRegisters>();
-    consume<Shape, a_along_k, b_along_k>(params, memory, threadIdx.x / 128 - 1);
+    consume<Shape, a_along_k, b_along_k, Ending>(params, memory, threadIdx.x / 128 - 1);
   }
 }
 
@@ -201,5 +203,12 @@ KERNEL(gemm_wgmma_pingpong_nn, WgmmaProduct, kThreads) { wgmma_gemm::multiply<Pi
 KERNEL(gemm_wgmma_pingpong_nt, WgmmaProduct, kThreads) { wgmma_gemm::multiply<PingPong, true, true>(params); }
 KERNEL(gemm_wgmma_pingpong_tn, WgmmaProduct, kThreads) { wgmma_gemm::multiply<PingPong, false, false>(params); }
 KERNEL(gemm_wgmma_pingpong_tt, WgmmaProduct, kThreads) { wgmma_gemm::multiply<PingPong, false, true>(params); }
+
+KERNEL(gemm_wgmma_relu_squared_nt, WgmmaProduct, kThreads) {
+  wgmma_gemm::multiply<Cooperative, true, true, ReluSquared>(params);
+}
+KERNEL(gemm_wgmma_relu_squared_grad_nn, WgmmaProduct, kThreads) {
+  wgmma_gemm::multiply<Cooperative, true, false, ReluSquaredGrad>(params);
+}
 
 }  // namespace nanogpt::cuda

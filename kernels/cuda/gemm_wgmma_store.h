@@ -13,8 +13,8 @@ DEVICE uint32_t thread_of_group() { return threadIdx.x % 128; }
 
 // The warpgroup's sums, whose first is element (row, column) of c, from registers: each thread two neighbours at a time, a
 // sector of 32 bytes of float32 from each four threads.
-template <class T>
-DEVICE void store_sums(const ScaledSum<T>& c, uint32_t row, uint32_t column, const float (&sums)[kSums]) {
+template <class T, class Ending>
+DEVICE void store_sums(const ScaledSum<T, Ending>& c, uint32_t row, uint32_t column, const float (&sums)[kSums]) {
   row += thread_of_group() / 32 * 16 + lane_index() / 4;
   column += lane_index() % 4 * 2;
   const bool paired = c.holds_pairs();
@@ -25,8 +25,8 @@ DEVICE void store_sums(const ScaledSum<T>& c, uint32_t row, uint32_t column, con
   }
 }
 
-// The boxes of a consumer, used in turn; their number goes on from tile to tile.
-template <class Shape>
+// The boxes of a consumer, used in turn; their number goes on from tile to tile. Ending: see epilogue.h.
+template <class Shape, class Ending>
 class Boxes {
  public:
   DEVICE Boxes(const WgmmaProduct& params, const SharedMemory<Shape>& memory, uint32_t consumer)
@@ -100,9 +100,11 @@ class Boxes {
     if (adds) load_matrix_x4(words, address);
     UNROLL
     for (uint32_t q = 0; q < 4; q++) {
-      float low = alpha * sums[2 * q], high = alpha * sums[2 * q + 1];
-      if (adds) low += beta * float_of(words[q] << 16), high += beta * float_of(words[q] & 0xffff0000u);
-      words[q] = pack_bf16(low, high);
+      const float low = alpha * sums[2 * q], high = alpha * sums[2 * q + 1];
+      float before[2];
+      unpack_word(before, words[q]);
+      words[q] = adds ? pack_bf16(Ending::join(low, before[0], beta), Ending::join(high, before[1], beta))
+                      : pack_bf16(Ending::alone(low), Ending::alone(high));
     }
     store_matrix_x4(address, words);
   }

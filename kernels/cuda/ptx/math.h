@@ -1,6 +1,6 @@
 // Arithmetic instructions of one lane: conversions and approximations. Errors of the approximations are those of the PTX
-// ISA (ex2.approx: 2 ulp; tanh.approx: 2^-11 relative; rsqrt.approx: 2 ulp); emulated they are exact. May include only
-// words.h and the standard library.
+// ISA (ex2.approx: 2 ulp; sqrt.approx: 2^-23 relative; tanh.approx: 2^-11 relative); emulated they are exact. May include
+// only words.h and the standard library.
 #pragma once
 #include "words.h"
 #include <cmath>
@@ -35,6 +35,11 @@ DEVICE float exp2_approx(float x) {
   asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
   return y;
 }
+DEVICE float sqrt_approx(float x) {
+  float y;
+  asm("sqrt.approx.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
 DEVICE float tanh_approx(float x) {
   float y;
   asm("tanh.approx.f32 %0, %1;" : "=f"(y) : "f"(x));
@@ -52,6 +57,7 @@ DEVICE uint32_t pack_bf16(float low, float high) {
   return uint32_t{to_bf16(low).bits} | uint32_t{to_bf16(high).bits} << 16;
 }
 DEVICE float exp2_approx(float x) { return std::exp2(x); }
+DEVICE float sqrt_approx(float x) { return std::sqrt(x); }
 DEVICE float tanh_approx(float x) { return std::tanh(x); }
 
 #endif
