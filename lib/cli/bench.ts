@@ -1,5 +1,5 @@
 // nanogpt bench: prints the machine, its measured peak and each workload's figures as they come, or one JSON object a
-// workload (context: one a length). Measures nothing itself: the timing is lib/run/bench.ts. Refuses workloads that it
+// workload (context: one a length; products: one a product). Measures nothing itself: the timing is lib/run/bench.ts. Refuses workloads that it
 // does not know. May import lib/base, lib/run, types of ffi/, options and output.
 
 import type { DevicePeak } from "../../ffi/device.ts";
@@ -99,11 +99,12 @@ export function formatResult(result: BenchResult): string {
   const rates = [
     tokensPerSecond === null ? [] : [`${formatCount(tokensPerSecond)} tokens/s`],
     bytesPerSecond === null ? [] : [formatQuantity(bytesPerSecond, "B/s")],
-    gflops === null ? [] : [`${gflops.toFixed(0)} GFLOP/s ${precision}`],
+    gflops === null ? [] : [`${formatGflops(gflops)} ${precision}`],
     peakShare === null ? [] : [`${(100 * peakShare).toFixed(1)}% of peak`],
   ].flat();
   const lines = [`${workload.padEnd(12)} ${formatTiming(timing)}: ${rates.join(", ")}`];
   if (result.sequenceLength !== undefined) lines.push(formatContext(result, result.sequenceLength));
+  if (result.product) lines.push(formatProduct(result));
   if (updateMs !== null && workload !== "muon-124m") {
     lines.push(`${" ".repeat(13)}optimiser step ${formatMs(updateMs)}`);
   }
@@ -125,6 +126,18 @@ export function formatResult(result: BenchResult): string {
   if (result.peer) lines.push(...formatPeer(result.peer, result.peerRatio ?? NaN));
   if (result.steps) lines.push(...formatSteps(result.steps, timing.runs));
   return lines.join("\n") + "\n";
+}
+
+function formatGflops(gflops: number): string {
+  return `${gflops >= 100 ? gflops.toFixed(0) : gflops.toPrecision(3)} GFLOP/s`;
+}
+
+/** "weight gradient [768,3072] = [768,4096] [4096,3072], mma, 205 GFLOP/s a thread": sizes as multiplied. */
+function formatProduct({ product, gflops }: BenchResult): string {
+  if (!product) return "";
+  const { use, m, n, k, form, threads } = product;
+  const words = [`${use} [${m},${n}] = [${m},${k}] [${k},${n}]`, ...(form ? [form] : [])];
+  return `${" ".repeat(13)}${words.join(", ")}, ${formatGflops((gflops ?? NaN) / threads)} a thread`;
 }
 
 /** "65,536 tokens in the sequence: 152 us a token, attention 31.0 us of them". */

@@ -13,14 +13,24 @@ import {
   type LoaderWork,
   type TextRate,
 } from "./bench_data.ts";
+import { benchProduct, type ProductFigures, type ProductWork, productWorks } from "./bench_products.ts";
 import { benchTraining, type Part, type TrainingFigures, type TrainingWork } from "./bench_train.ts";
+import type { FormName } from "../graph/op.ts";
 import { type DeviceRequest, openDevice, type Precision } from "./devices.ts";
 import { Peer, type PeerDescription, type PeerRequest } from "./peer.ts";
 import { peakFlops, type StepGroup } from "./step_times.ts";
 import { type Budget, peakResidentBytes, resetPeakResident, type Timing, timingOf } from "./timing.ts";
 
 /** Names of the workloads, in the order in which they run. */
-export const WORKLOADS = ["train-124m", "sample", "muon-124m", "context", "loader", "tokenize"] as const;
+export const WORKLOADS = [
+  "train-124m",
+  "sample",
+  "muon-124m",
+  "products",
+  "context",
+  "loader",
+  "tokenize",
+] as const;
 export type Workload = typeof WORKLOADS[number];
 
 /** What to time, on what. */
@@ -52,7 +62,7 @@ export interface PeerResult {
   readonly timings: Readonly<Record<string, Timing>>;
 }
 
-/** One workload's figures (context: one of its lengths'); the first eleven are the fields of bench --json. */
+/** One workload's figures (context: one of its lengths'; products: one product's); the first eleven are the fields of bench --json. */
 export interface BenchResult {
   readonly workload: Workload;
   readonly device: string;
@@ -80,6 +90,8 @@ export interface BenchResult {
   /** context only: tokens of the sequence, and the mean time of attention's steps in a run. */
   readonly sequenceLength?: number;
   readonly attentionMs?: number;
+  /** products only: which product, in which form where the device has several, on how many threads. */
+  readonly product?: ProductWork & { readonly form?: FormName; readonly threads: number };
   readonly peer?: PeerResult;
   readonly steps?: readonly StepGroup[];
 }
@@ -139,6 +151,12 @@ async function benchWorkload(
     case "sample":
     case "muon-124m":
       return tell(await trainingResult(workload, request, device, peak));
+    case "products":
+      for (const work of productWorks(device.kind)) {
+        const found = await benchProduct(work, device, request.precision, PRODUCT_BUDGET);
+        for (const product of found) tell(productResult(product, machine, request.precision));
+      }
+      return;
     case "context":
       for (const length of CONTEXT_LENGTHS) tell(await contextResult(length, request, device, peak));
       return;
@@ -228,6 +246,28 @@ async function contextResult(
   const found = await benchContext(corpus, sequenceLength, { device, peak, precision, budget, byStep });
   const { attentionMs } = found;
   return { ...trainingFigures(found, peak, precision), sequenceLength, attentionMs };
+}
+
+/** There are up to three forms of nine products. */
+const PRODUCT_BUDGET: Budget = { ms: 1000, mostRuns: 21 };
+
+function productResult(
+  { use, m, n, k, form, flops, plannedBytes, timing }: ProductFigures,
+  { description: { threads }, peak }: BenchMachine,
+  precision: Precision,
+): Figures {
+  const flopsPerSecond = flops / timing.medianMs * 1000;
+  return {
+    tokensPerSecond: null,
+    gflops: flopsPerSecond / 1e9,
+    peakShare: peak ? flopsPerSecond / peakFlops(peak, precision) : null,
+    updateMs: null,
+    peakBytes: null,
+    plannedBytes,
+    bytesPerSecond: null,
+    timing,
+    product: { use, m, n, k, ...(form && { form }), threads },
+  };
 }
 
 /** A training workload's fields. */

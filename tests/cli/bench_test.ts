@@ -74,6 +74,27 @@ const RESULT: BenchResult = {
   timing: { runs: 3, medianMs: 1000, minMs: 990, maxMs: 1010 },
 };
 
+Deno.test("formatResult() says which product it was, in which form, and how fast a thread is", () => {
+  const product = { use: "forward", m: 256, n: 768, k: 3072, form: "wgmma", threads: 2 } as const;
+  const result: BenchResult = {
+    ...RESULT,
+    workload: "products",
+    tokensPerSecond: null,
+    gflops: 12.5,
+    updateMs: null,
+    peakBytes: null,
+    product,
+  };
+  assertEquals(
+    formatResult(result),
+    [
+      "products     1.00 s (990 ms to 1.01 s, median of 3): 12.5 GFLOP/s bf16, 50.0% of peak",
+      "             forward [256,768] = [256,3072] [3072,768], wgmma, 6.25 GFLOP/s a thread",
+      "",
+    ].join("\n"),
+  );
+});
+
 Deno.test("formatResult() prints median and range, rates, the optimiser step and memory", () => {
   assertEquals(
     formatResult(RESULT),

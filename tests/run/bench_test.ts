@@ -9,10 +9,12 @@ import { PRESETS } from "../../lib/config/presets.ts";
 import { trainingFigures, trainingWork } from "../../lib/run/bench.ts";
 import { benchContext } from "../../lib/run/bench_context.ts";
 import { benchLoader } from "../../lib/run/bench_data.ts";
+import { benchProduct, productWorks } from "../../lib/run/bench_products.ts";
 import { benchTraining, type Part, type TrainingWork } from "../../lib/run/bench_train.ts";
 import { Peer } from "../../lib/run/peer.ts";
 import { repeat, timingOf } from "../../lib/run/timing.ts";
 import { ROOT } from "../cli/command.ts";
+import { NO_EMULATED, openEmulated } from "../ffi/gpu_devices.ts";
 
 const PEAK = { f32FlopsPerSecond: 1e11, bf16FlopsPerSecond: 2e11, bytesPerSecond: 1e10 };
 const { model, optim, schedule } = PRESETS.tiny.values;
@@ -28,9 +30,13 @@ function tinyWork(part: Part): TrainingWork {
   };
 }
 
-async function benchTiny(part: Part, between?: () => Promise<void>) {
+function openCpu(): CpuDevice {
   const library = join(ROOT, "build", "libnanogpt_cpu.so");
-  const device = new CpuDevice({ library, threads: 2, pin: false, isa: "auto" });
+  return new CpuDevice({ library, threads: 2, pin: false, isa: "auto" });
+}
+
+async function benchTiny(part: Part, between?: () => Promise<void>) {
+  const device = openCpu();
   try {
     return await benchTraining(tinyWork(part), {
       device,
@@ -106,8 +112,7 @@ Deno.test("the workloads are the record's and the sample preset's", () => {
 });
 
 Deno.test("benchContext() times one sequence of the corpus, attention as a part of it", async () => {
-  const library = join(ROOT, "build", "libnanogpt_cpu.so");
-  const device = new CpuDevice({ library, threads: 2, pin: false, isa: "auto" });
+  const device = openCpu();
   try {
     const corpus = join(ROOT, "build", "corpus");
     const budget = { ms: 0, mostRuns: 1 };
@@ -119,6 +124,28 @@ Deno.test("benchContext() times one sequence of the corpus, attention as a part 
   } finally {
     device.close();
   }
+});
+
+Deno.test("benchProduct() times a product in each form of the device", { ignore: NO_EMULATED }, async () => {
+  const work = { use: "weight gradient", m: 24, n: 16, k: 40 } as const;
+  const budget = { ms: 0, mostRuns: 1 };
+  const emulated = openEmulated();
+  const cpu = openCpu();
+  try {
+    const found = await benchProduct(work, emulated, "bf16", budget);
+    assertEquals(found.map(({ form }) => form), ["simple", "mma", "wgmma"]);
+    for (const { flops, timing, plannedBytes, ...rest } of found) {
+      assertEquals([flops, timing.runs, rest.m, rest.n, rest.k], [2 * 24 * 16 * 40, 1, 24, 16, 40]);
+      // bf16 operands, a float32 result, each rounded up to 64 bytes.
+      assertEquals(plannedBytes, 2 * 40 * 24 + 2 * 40 * 16 + 4 * 24 * 16);
+    }
+    assertEquals((await benchProduct(work, emulated, "fp32", budget)).map(({ form }) => form), ["simple"]);
+    assertEquals((await benchProduct(work, cpu, "bf16", budget)).map((one) => "form" in one), [false]);
+  } finally {
+    emulated.close();
+    cpu.close();
+  }
+  assertEquals(productWorks("cpu")[1], { use: "input gradient", m: 4096, n: 768, k: 768 });
 });
 
 Deno.test("benchLoader() reads what it wrote and leaves nothing", async () => {
