@@ -1,5 +1,6 @@
-// What `make soak` runs on the emulated GPU: every op under so many random schedules (the first argument), memory accesses
-// watched, at all sizes of the sample cases; then the larger golden file's training run. Not part of `make test`.
+// What `make soak` runs on the emulated GPU, in several processes: every op under so many random schedules (the first
+// argument; the second is the first of their seeds), memory accesses watched, at all sizes of the sample cases; with the
+// third argument "golden" the larger golden file's training run as well. Not part of `make test`.
 
 import { join } from "@std/path";
 import { at } from "../../lib/graph/node.ts";
@@ -12,8 +13,8 @@ import { kernelsOf, ScheduleCheck } from "./schedules.ts";
 /** Leaves out nothing but the few cases that would take most of the time. */
 const MOST_WORK = 500_000;
 
-function soakOps(count: number): string[] {
-  const seeds = Array.from({ length: count }, (_, i) => 1000 + i);
+function soakOps(count: number, first: number): string[] {
+  const seeds = Array.from({ length: count }, (_, i) => first + i);
   const device = openEmulated({ checked: true });
   const check = new ScheduleCheck(device, MOST_WORK);
   const problems = kernelsOf(device.describe().isa).flatMap((kernel) => {
@@ -44,7 +45,8 @@ function soakGolden(): string[] {
   return problems;
 }
 
-const problems = [...soakOps(Number(at(Deno.args, 0))), ...soakGolden()];
+const [count, first] = [0, 1].map((i) => Number(at(Deno.args, i)));
+const problems = [...soakOps(count ?? NaN, first ?? NaN), ...(Deno.args[2] === "golden" ? soakGolden() : [])];
 for (const problem of problems) console.log(problem);
 console.log(`${problems.length} problems`);
 Deno.exit(problems.length > 0 ? 1 : 0);
