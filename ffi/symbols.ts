@@ -83,6 +83,10 @@ export const SYMBOLS = {
   nanogpt_mix: { parameters: ["u64" /* context */, "u64" /* y */, "u64" /* a */, "u64" /* b */, "u64" /* s */, "u32" /* count */, "u32" /* size */, "u32" /* form */, "u32" /* index */, "u32" /* dtype */], result: "i32" },
   // int32_t nanogpt_mix_grad(uint64_t context, uint64_t da, uint64_t db, uint64_t ds, uint64_t dy, uint64_t a, uint64_t b, uint64_t s, uint32_t count, uint32_t size, uint32_t form, uint32_t index, uint32_t dtype)
   nanogpt_mix_grad: { parameters: ["u64" /* context */, "u64" /* da */, "u64" /* db */, "u64" /* ds */, "u64" /* dy */, "u64" /* a */, "u64" /* b */, "u64" /* s */, "u32" /* count */, "u32" /* size */, "u32" /* form */, "u32" /* index */, "u32" /* dtype */], result: "i32" },
+  // int32_t nanogpt_mix_grad_add(uint64_t context, uint64_t da, uint64_t db, uint64_t ds, uint64_t dy, uint64_t a, uint64_t b, uint64_t s, uint64_t r, uint32_t count, uint32_t size, uint32_t form, uint32_t index, uint32_t into, uint32_t dtype)
+  nanogpt_mix_grad_add: { parameters: ["u64" /* context */, "u64" /* da */, "u64" /* db */, "u64" /* ds */, "u64" /* dy */, "u64" /* a */, "u64" /* b */, "u64" /* s */, "u64" /* r */, "u32" /* count */, "u32" /* size */, "u32" /* form */, "u32" /* index */, "u32" /* into */, "u32" /* dtype */], result: "i32" },
+  // int32_t nanogpt_mix_grad_add_both(uint64_t context, uint64_t da, uint64_t db, uint64_t ds, uint64_t dy, uint64_t a, uint64_t b, uint64_t s, uint64_t ra, uint64_t rb, uint32_t count, uint32_t size, uint32_t form, uint32_t index, uint32_t dtype)
+  nanogpt_mix_grad_add_both: { parameters: ["u64" /* context */, "u64" /* da */, "u64" /* db */, "u64" /* ds */, "u64" /* dy */, "u64" /* a */, "u64" /* b */, "u64" /* s */, "u64" /* ra */, "u64" /* rb */, "u32" /* count */, "u32" /* size */, "u32" /* form */, "u32" /* index */, "u32" /* dtype */], result: "i32" },
   // int32_t nanogpt_relu_squared(uint64_t context, uint64_t y, uint64_t x, uint32_t count, uint32_t dtype)
   nanogpt_relu_squared: { parameters: ["u64" /* context */, "u64" /* y */, "u64" /* x */, "u32" /* count */, "u32" /* dtype */], result: "i32" },
   // int32_t nanogpt_relu_squared_grad(uint64_t context, uint64_t dx, uint64_t x, uint64_t dy, uint32_t count, uint32_t dtype)
@@ -105,6 +109,8 @@ export const SYMBOLS = {
   nanogpt_rms_norm: { parameters: ["u64" /* context */, "u64" /* y */, "u64" /* x */, "u32" /* rows */, "u32" /* width */, "u32" /* dtype */, "f64" /* eps */], result: "i32" },
   // int32_t nanogpt_rms_norm_grad(uint64_t context, uint64_t dx, uint64_t x, uint64_t dy, uint32_t rows, uint32_t width, uint32_t dtype, double eps)
   nanogpt_rms_norm_grad: { parameters: ["u64" /* context */, "u64" /* dx */, "u64" /* x */, "u64" /* dy */, "u32" /* rows */, "u32" /* width */, "u32" /* dtype */, "f64" /* eps */], result: "i32" },
+  // int32_t nanogpt_rms_norm_grad_add(uint64_t context, uint64_t dx, uint64_t x, uint64_t dy, uint64_t r, uint32_t rows, uint32_t width, uint32_t dtype, double eps)
+  nanogpt_rms_norm_grad_add: { parameters: ["u64" /* context */, "u64" /* dx */, "u64" /* x */, "u64" /* dy */, "u64" /* r */, "u32" /* rows */, "u32" /* width */, "u32" /* dtype */, "f64" /* eps */], result: "i32" },
   // int32_t nanogpt_rope_table(uint64_t context, uint64_t table, uint32_t T, uint32_t D, double base)
   nanogpt_rope_table: { parameters: ["u64" /* context */, "u64" /* table */, "u32" /* T */, "u32" /* D */, "f64" /* base */], result: "i32" },
   // int32_t nanogpt_rope(uint64_t context, uint64_t y, uint64_t x, uint64_t table, uint32_t N, uint32_t T, uint32_t H, uint32_t D, uint32_t inverse, uint32_t dtype)

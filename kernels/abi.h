@@ -133,7 +133,13 @@ int32_t nanogpt_scale_grad(uint64_t context, uint64_t ds, uint64_t dy, uint64_t 
 // y = ca*a + cb*b with the form's coefficients. a, b, y: act[count]; s: float32[size].
 int32_t nanogpt_mix(uint64_t context, uint64_t y, uint64_t a, uint64_t b, uint64_t s, uint32_t count, uint32_t size, uint32_t form, uint32_t index, uint32_t dtype);
 // da = ca*dy, db = cb*dy, ds = d(sum(dy*y))/ds, its untouched elements 0. ds: float32[size].
+// In place: da may be dy.
 int32_t nanogpt_mix_grad(uint64_t context, uint64_t da, uint64_t db, uint64_t ds, uint64_t dy, uint64_t a, uint64_t b, uint64_t s, uint32_t count, uint32_t size, uint32_t form, uint32_t index, uint32_t dtype);
+// The same with r added to output number `into`: 0 da or 1 db, r: act[count]; 2 ds, r: float32[size]. Before the one
+// rounding. In place: da may be dy; output number `into` may be r.
+int32_t nanogpt_mix_grad_add(uint64_t context, uint64_t da, uint64_t db, uint64_t ds, uint64_t dy, uint64_t a, uint64_t b, uint64_t s, uint64_t r, uint32_t count, uint32_t size, uint32_t form, uint32_t index, uint32_t into, uint32_t dtype);
+// The same with ra added to da and rb to db, act[count]. In place: da may be dy or ra, db may be rb.
+int32_t nanogpt_mix_grad_add_both(uint64_t context, uint64_t da, uint64_t db, uint64_t ds, uint64_t dy, uint64_t a, uint64_t b, uint64_t s, uint64_t ra, uint64_t rb, uint32_t count, uint32_t size, uint32_t form, uint32_t index, uint32_t dtype);
 // y = max(x, 0)^2, act[count].
 int32_t nanogpt_relu_squared(uint64_t context, uint64_t y, uint64_t x, uint32_t count, uint32_t dtype);
 // dx = 2 max(x, 0) dy, act[count]. In place: dx may be dy.
@@ -160,6 +166,8 @@ int32_t nanogpt_select_row(uint64_t context, uint64_t y, uint64_t x, uint64_t in
 int32_t nanogpt_rms_norm(uint64_t context, uint64_t y, uint64_t x, uint32_t rows, uint32_t width, uint32_t dtype, double eps);
 // With r = 1/sqrt(mean(x^2)+eps): dx = r*dy - x * r^3 * mean(x*dy). All act[rows,width]. In place: dx may be dy.
 int32_t nanogpt_rms_norm_grad(uint64_t context, uint64_t dx, uint64_t x, uint64_t dy, uint32_t rows, uint32_t width, uint32_t dtype, double eps);
+// dx = r + that gradient, r: act[rows,width], added before the one rounding. In place: dx may be dy or r.
+int32_t nanogpt_rms_norm_grad_add(uint64_t context, uint64_t dx, uint64_t x, uint64_t dy, uint64_t r, uint32_t rows, uint32_t width, uint32_t dtype, double eps);
 // table[t] = cos(t*base^(-2j/D)) for j < D/2, then the sines. table: float32[T,D]. Angles in double.
 int32_t nanogpt_rope_table(uint64_t context, uint64_t table, uint32_t T, uint32_t D, double base);
 // Halves (a, b) of each head become (a cos + b sin, b cos - a sin); inverse 1 negates the sines.

@@ -4,6 +4,7 @@
 #include "check.h"
 #include "kernels.h"
 #include "reduce.h"
+#include "summand.h"
 
 namespace nanogpt::NANOGPT_ISA_NAMESPACE {
 namespace {
@@ -37,19 +38,69 @@ void check_mix(Check& check, uint32_t size, uint32_t form, uint32_t index) {
   if (form == NANOGPT_MIX_SKIP) check.below("index", index, "size", size);
 }
 
-// da = ca*dy, db = cb*dy; sums = (sum(dy*a), sum(dy*b)).
-template <class T>
-void mix_grad_range(int64_t n, T* da, T* db, const T* dy, const T* a, const T* b, Coefficients c, double* sums) {
+// da = ca*dy, db = cb*dy, each with or without a summand; sums = (sum(dy*a), sum(dy*b)).
+template <class T, class SummandA, class SummandB>
+void mix_grad_range(int64_t n, T* da, T* db, const T* dy, const T* a, const T* b, SummandA with_a, SummandB with_b,
+                    Coefficients c, double* sums) {
   WideSum sum_a, sum_b;
   by_vectors(n, [&](int64_t i, auto lanes) {
     const vf d = load(dy + i, lanes);
     sum_a.add_product(d, load(a + i, lanes));
     sum_b.add_product(d, load(b + i, lanes));
-    store(da + i, c.a * d, lanes);
-    store(db + i, c.b * d, lanes);
+    store(da + i, with_a(i, c.a * d, lanes), lanes);
+    store(db + i, with_b(i, c.b * d, lanes), lanes);
   });
   sums[0] = sum_a.total();
   sums[1] = sum_b.total();
+}
+
+struct MixGradArguments {
+  uint64_t da, db, ds, dy, a, b, s;
+  uint32_t count, size, form, index, dtype;
+};
+
+// What is added to each output; 0: nothing.
+struct MixGradSummands {
+  uint64_t a = 0, b = 0, s = 0;
+};
+
+// Calls body(summand) with what is to be done for the address of one: nothing for 0.
+template <class T, class Body>
+void with_summand(uint64_t r, const Body& body) {
+  if (r == 0) body(Alone{});
+  else body(AddedTo<T>{memory<const T>(r)});
+}
+
+int32_t mix_grad_of(Check& check, const MixGradArguments& g, const MixGradSummands& r) {
+  check.address("da", g.da).address("db", g.db).address("ds", g.ds).address("dy", g.dy).address("a", g.a);
+  check.address("b", g.b).address("s", g.s).size("count", g.count).size("size", g.size).dtype("dtype", g.dtype);
+  check_mix(check, g.size, g.form, g.index);
+  if (check.failed()) return check.status();
+  const Coefficients c = mix_coefficients(memory<const float>(g.s), g.form, g.index);
+  double total[2];
+  by_type(g.dtype, [&](auto zero) {
+    using T = decltype(zero);
+    with_summand<T>(r.a, [&](auto with_a) {
+      with_summand<T>(r.b, [&](auto with_b) {
+        sum_chunks<2>(check.context(), g.count, total, [=](int64_t begin, int64_t end, double* sums) {
+          mix_grad_range(end - begin, memory<T>(g.da) + begin, memory<T>(g.db) + begin, memory<const T>(g.dy) + begin,
+                         memory<const T>(g.a) + begin, memory<const T>(g.b) + begin, with_a.from(begin),
+                         with_b.from(begin), c, sums);
+        });
+      });
+    });
+  });
+  const auto found = [&](uint32_t i) {
+    if (g.form == NANOGPT_MIX_PAIR) return i < 2 ? total[i] : 0.0;
+    if (g.form == NANOGPT_MIX_LERP) return i == 0 ? total[1] - total[0] : 0.0;
+    return i == g.index ? total[1] : 0.0;
+  };
+  const float* before = memory<const float>(r.s);
+  for (uint32_t i = 0; i < g.size; i++) {
+    const float ds = static_cast<float>(found(i));
+    memory<float>(g.ds)[i] = before ? before[i] + ds : ds;
+  }
+  return NANOGPT_OK;
 }
 
 template <class T>
@@ -185,30 +236,24 @@ int32_t mix(uint64_t context, uint64_t y, uint64_t a, uint64_t b, uint64_t s, ui
 int32_t mix_grad(uint64_t context, uint64_t da, uint64_t db, uint64_t ds, uint64_t dy, uint64_t a, uint64_t b,
                  uint64_t s, uint32_t count, uint32_t size, uint32_t form, uint32_t index, uint32_t dtype) {
   Check check(context, "mix_grad");
-  check.address("da", da).address("db", db).address("ds", ds).address("dy", dy).address("a", a).address("b", b);
-  check.address("s", s).size("count", count).size("size", size).dtype("dtype", dtype);
-  check_mix(check, size, form, index);
-  if (check.failed()) return check.status();
-  const Coefficients c = mix_coefficients(memory<const float>(s), form, index);
-  double total[2];
-  by_type(dtype, [&](auto zero) {
-    using T = decltype(zero);
-    sum_chunks<2>(check.context(), count, total, [=](int64_t begin, int64_t end, double* sums) {
-      mix_grad_range(end - begin, memory<T>(da) + begin, memory<T>(db) + begin, memory<const T>(dy) + begin,
-                     memory<const T>(a) + begin, memory<const T>(b) + begin, c, sums);
-    });
-  });
-  float* out = memory<float>(ds);
-  for (uint32_t i = 0; i < size; i++) out[i] = 0.0f;
-  if (form == NANOGPT_MIX_PAIR) {
-    out[0] = static_cast<float>(total[0]);
-    out[1] = static_cast<float>(total[1]);
-  } else if (form == NANOGPT_MIX_LERP) {
-    out[0] = static_cast<float>(total[1] - total[0]);
-  } else {
-    out[index] = static_cast<float>(total[1]);
-  }
-  return NANOGPT_OK;
+  return mix_grad_of(check, {da, db, ds, dy, a, b, s, count, size, form, index, dtype}, {});
+}
+
+int32_t mix_grad_add(uint64_t context, uint64_t da, uint64_t db, uint64_t ds, uint64_t dy, uint64_t a, uint64_t b,
+                     uint64_t s, uint64_t r, uint32_t count, uint32_t size, uint32_t form, uint32_t index,
+                     uint32_t into, uint32_t dtype) {
+  Check check(context, "mix_grad_add");
+  check.address("r", r).below("into", into, "the number of outputs", 3);
+  return mix_grad_of(check, {da, db, ds, dy, a, b, s, count, size, form, index, dtype},
+                     {into == 0 ? r : 0, into == 1 ? r : 0, into == 2 ? r : 0});
+}
+
+int32_t mix_grad_add_both(uint64_t context, uint64_t da, uint64_t db, uint64_t ds, uint64_t dy, uint64_t a, uint64_t b,
+                          uint64_t s, uint64_t ra, uint64_t rb, uint32_t count, uint32_t size, uint32_t form,
+                          uint32_t index, uint32_t dtype) {
+  Check check(context, "mix_grad_add_both");
+  check.address("ra", ra).address("rb", rb);
+  return mix_grad_of(check, {da, db, ds, dy, a, b, s, count, size, form, index, dtype}, {ra, rb, 0});
 }
 
 int32_t relu_squared(uint64_t context, uint64_t y, uint64_t x, uint32_t count, uint32_t dtype) {

@@ -15,6 +15,8 @@ int32_t scale(uint64_t context, uint64_t y, uint64_t x, uint64_t s, uint32_t cou
 int32_t scale_grad(uint64_t context, uint64_t ds, uint64_t dy, uint64_t x, uint32_t count, uint32_t size, uint32_t index, uint32_t dtype);
 int32_t mix(uint64_t context, uint64_t y, uint64_t a, uint64_t b, uint64_t s, uint32_t count, uint32_t size, uint32_t form, uint32_t index, uint32_t dtype);
 int32_t mix_grad(uint64_t context, uint64_t da, uint64_t db, uint64_t ds, uint64_t dy, uint64_t a, uint64_t b, uint64_t s, uint32_t count, uint32_t size, uint32_t form, uint32_t index, uint32_t dtype);
+int32_t mix_grad_add(uint64_t context, uint64_t da, uint64_t db, uint64_t ds, uint64_t dy, uint64_t a, uint64_t b, uint64_t s, uint64_t r, uint32_t count, uint32_t size, uint32_t form, uint32_t index, uint32_t into, uint32_t dtype);
+int32_t mix_grad_add_both(uint64_t context, uint64_t da, uint64_t db, uint64_t ds, uint64_t dy, uint64_t a, uint64_t b, uint64_t s, uint64_t ra, uint64_t rb, uint32_t count, uint32_t size, uint32_t form, uint32_t index, uint32_t dtype);
 int32_t relu_squared(uint64_t context, uint64_t y, uint64_t x, uint32_t count, uint32_t dtype);
 int32_t relu_squared_grad(uint64_t context, uint64_t dx, uint64_t x, uint64_t dy, uint32_t count, uint32_t dtype);
 int32_t softcap(uint64_t context, uint64_t y, uint64_t x, uint32_t count, uint32_t dtype, double cap);
@@ -26,6 +28,7 @@ int32_t embed_grad(uint64_t context, uint64_t dtable, uint64_t dy, uint64_t toke
 int32_t select_row(uint64_t context, uint64_t y, uint64_t x, uint64_t index, uint32_t N, uint32_t C, uint32_t dtype);
 int32_t rms_norm(uint64_t context, uint64_t y, uint64_t x, uint32_t rows, uint32_t width, uint32_t dtype, double eps);
 int32_t rms_norm_grad(uint64_t context, uint64_t dx, uint64_t x, uint64_t dy, uint32_t rows, uint32_t width, uint32_t dtype, double eps);
+int32_t rms_norm_grad_add(uint64_t context, uint64_t dx, uint64_t x, uint64_t dy, uint64_t r, uint32_t rows, uint32_t width, uint32_t dtype, double eps);
 int32_t rope_table(uint64_t context, uint64_t table, uint32_t T, uint32_t D, double base);
 int32_t rope(uint64_t context, uint64_t y, uint64_t x, uint64_t table, uint32_t N, uint32_t T, uint32_t H, uint32_t D, uint32_t inverse, uint32_t dtype);
 int32_t norm_rope(uint64_t context, uint64_t y, uint64_t x, uint64_t table, uint32_t N, uint32_t T, uint32_t H, uint32_t D, uint32_t dtype, double eps);

@@ -4,6 +4,7 @@
 #include "check.h"
 #include "kernels.h"
 #include "reduce.h"
+#include "summand.h"
 
 namespace nanogpt::NANOGPT_ISA_NAMESPACE {
 namespace {
@@ -29,8 +30,9 @@ void norm_row(T* y, const T* x, int64_t width, double eps) {
   by_vectors(width, [&](int64_t i, auto lanes) { store(y + i, r * load(x + i, lanes), lanes); });
 }
 
-template <class T>
-void norm_grad_row(T* dx, const T* x, const T* dy, int64_t width, double eps) {
+// dx of a row, with or without a summand.
+template <class T, class Summand>
+void norm_grad_row(T* dx, const T* x, const T* dy, Summand with, int64_t width, double eps) {
   WideSum squares, products;
   by_vectors(width, [&](int64_t i, auto lanes) {
     const vf v = load(x + i, lanes);
@@ -41,7 +43,15 @@ void norm_grad_row(T* dx, const T* x, const T* dy, int64_t width, double eps) {
   const float for_dy = static_cast<float>(r);
   const float for_x = static_cast<float>(r * r * r * (products.total() / static_cast<double>(width)));
   by_vectors(width, [&](int64_t i, auto lanes) {
-    store(dx + i, for_dy * load(dy + i, lanes) - for_x * load(x + i, lanes), lanes);
+    store(dx + i, with(i, for_dy * load(dy + i, lanes) - for_x * load(x + i, lanes), lanes), lanes);
+  });
+}
+
+template <class T, class Summand>
+void norm_grad_rows(Context& context, T* dx, const T* x, const T* dy, Summand with, uint32_t rows, int64_t w, double eps) {
+  for_chunks(context, rows, rows_per_chunk(w), [=](int64_t begin, int64_t end) {
+    for (int64_t n = begin; n < end; n++)
+      norm_grad_row(dx + n * w, x + n * w, dy + n * w, with.from(n * w), w, eps);
   });
 }
 
@@ -165,13 +175,23 @@ int32_t rms_norm_grad(uint64_t context, uint64_t dx, uint64_t x, uint64_t dy, ui
   check.address("dx", dx).address("x", x).address("dy", dy).size("rows", rows).size("width", width);
   check.dtype("dtype", dtype).not_negative("eps", eps);
   if (check.failed()) return check.status();
-  const int64_t w = width;
   by_type(dtype, [&](auto zero) {
     using T = decltype(zero);
-    for_chunks(check.context(), rows, rows_per_chunk(w), [=](int64_t begin, int64_t end) {
-      for (int64_t n = begin; n < end; n++)
-        norm_grad_row(memory<T>(dx) + n * w, memory<const T>(x) + n * w, memory<const T>(dy) + n * w, w, eps);
-    });
+    norm_grad_rows(check.context(), memory<T>(dx), memory<const T>(x), memory<const T>(dy), Alone{}, rows, width, eps);
+  });
+  return NANOGPT_OK;
+}
+
+int32_t rms_norm_grad_add(uint64_t context, uint64_t dx, uint64_t x, uint64_t dy, uint64_t r, uint32_t rows,
+                          uint32_t width, uint32_t dtype, double eps) {
+  Check check(context, "rms_norm_grad_add");
+  check.address("dx", dx).address("x", x).address("dy", dy).address("r", r).size("rows", rows).size("width", width);
+  check.dtype("dtype", dtype).not_negative("eps", eps);
+  if (check.failed()) return check.status();
+  by_type(dtype, [&](auto zero) {
+    using T = decltype(zero);
+    const AddedTo<T> with{memory<const T>(r)};
+    norm_grad_rows(check.context(), memory<T>(dx), memory<const T>(x), memory<const T>(dy), with, rows, width, eps);
   });
   return NANOGPT_OK;
 }

@@ -16,11 +16,37 @@ void check_mix(Check& check, uint32_t size, uint32_t form, uint32_t index) {
 
 LaunchShape total_shape() { return {{1}, kSumThreads, kTotalBytes}; }
 
-// The two kernels of a gradient by name.
-int32_t launch_gradient(Context& context, const char* pass, const char* total, float* ds, const MixGradParams& params) {
+// The two kernels of a gradient by name. r: what is added to ds, or null.
+int32_t launch_gradient(Context& context, const char* pass, const char* total, float* ds, const MixGradParams& params,
+                        const float* r = nullptr) {
   const uint32_t blocks = sum_blocks(params.count);
   if (const int32_t status = launch(context, pass, {{blocks}, kSumThreads, kTotalBytes}, params)) return status;
-  return launch(context, total, total_shape(), MixGradTotalParams{ds, params.partials, params.scalars, blocks});
+  return launch(context, total, total_shape(), MixGradTotalParams{ds, params.partials, r, params.scalars, blocks});
+}
+
+struct MixGradArguments {
+  uint64_t da, db, ds, dy, a, b, s;
+  uint32_t count, size, form, index, dtype;
+};
+
+// What is added to each output; 0: nothing.
+struct MixGradSummands {
+  uint64_t a = 0, b = 0, s = 0;
+};
+
+int32_t mix_grad_of(Check& check, const MixGradArguments& g, const MixGradSummands& r) {
+  check.address("da", g.da).address("db", g.db).address("ds", g.ds).address("dy", g.dy).address("a", g.a);
+  check.address("b", g.b).address("s", g.s).size("count", g.count).size("size", g.size).dtype("dtype", g.dtype);
+  check_mix(check, g.size, g.form, g.index);
+  if (check.failed()) return check.status();
+  const MixGradParams params{memory<void>(g.da),       memory<void>(g.db),
+                             memory<double>(check.context().scratch()),
+                             memory<const void>(g.dy), memory<const void>(g.a),
+                             memory<const void>(g.b),  memory<const void>(r.a),
+                             memory<const void>(r.b),  {memory<const float>(g.s), g.size, g.form, g.index},
+                             g.count};
+  return launch_gradient(check.context(), by_type(g.dtype, "mix_grad_f32", "mix_grad_bf16"), "mix_grad_total",
+                         memory<float>(g.ds), params, memory<const float>(r.s));
 }
 
 }  // namespace
@@ -71,15 +97,22 @@ NANOGPT_EXPORT int32_t nanogpt_mix_grad(uint64_t context, uint64_t da, uint64_t 
                                         uint64_t b, uint64_t s, uint32_t count, uint32_t size, uint32_t form, uint32_t index,
                                         uint32_t dtype) {
   Check check(context, "mix_grad");
-  check.address("da", da).address("db", db).address("ds", ds).address("dy", dy).address("a", a).address("b", b);
-  check.address("s", s).size("count", count).size("size", size).dtype("dtype", dtype);
-  check_mix(check, size, form, index);
-  if (check.failed()) return check.status();
-  const MixGradParams params{memory<void>(da),       memory<void>(db),
-                             memory<double>(check.context().scratch()),
-                             memory<const void>(dy), memory<const void>(a),
-                             memory<const void>(b),  {memory<const float>(s), size, form, index},
-                             count};
-  return launch_gradient(check.context(), by_type(dtype, "mix_grad_f32", "mix_grad_bf16"), "mix_grad_total", memory<float>(ds),
-                         params);
+  return mix_grad_of(check, {da, db, ds, dy, a, b, s, count, size, form, index, dtype}, {});
+}
+
+NANOGPT_EXPORT int32_t nanogpt_mix_grad_add(uint64_t context, uint64_t da, uint64_t db, uint64_t ds, uint64_t dy, uint64_t a,
+                                            uint64_t b, uint64_t s, uint64_t r, uint32_t count, uint32_t size, uint32_t form,
+                                            uint32_t index, uint32_t into, uint32_t dtype) {
+  Check check(context, "mix_grad_add");
+  check.address("r", r).below("into", into, "the number of outputs", 3);
+  return mix_grad_of(check, {da, db, ds, dy, a, b, s, count, size, form, index, dtype},
+                     {into == 0 ? r : 0, into == 1 ? r : 0, into == 2 ? r : 0});
+}
+
+NANOGPT_EXPORT int32_t nanogpt_mix_grad_add_both(uint64_t context, uint64_t da, uint64_t db, uint64_t ds, uint64_t dy,
+                                                 uint64_t a, uint64_t b, uint64_t s, uint64_t ra, uint64_t rb, uint32_t count,
+                                                 uint32_t size, uint32_t form, uint32_t index, uint32_t dtype) {
+  Check check(context, "mix_grad_add_both");
+  check.address("ra", ra).address("rb", rb);
+  return mix_grad_of(check, {da, db, ds, dy, a, b, s, count, size, form, index, dtype}, {ra, rb, 0});
 }

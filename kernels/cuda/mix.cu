@@ -56,6 +56,12 @@ DEVICE void scale_grad(const MixGradParams& p) {
 }
 KERNELS_BY_TYPE(scale_grad, MixGradParams, 256)
 
+// r + x from element i on, or x where there is no r.
+template <uint32_t W, class T>
+DEVICE Floats<W> added_to(const T* r, uint64_t i, const Floats<W>& x) {
+  return r == nullptr ? x : each<W>([](float before, float value) { return before + value; }, load_floats<W>(r + i), x);
+}
+
 template <class T>
 DEVICE void mix_grad(const MixGradParams& p) {
   T* const da = static_cast<T*>(p.da);
@@ -63,18 +69,22 @@ DEVICE void mix_grad(const MixGradParams& p) {
   const T* const dy = static_cast<const T*>(p.dy);
   const T* const a = static_cast<const T*>(p.a);
   const T* const b = static_cast<const T*>(p.b);
+  const T* const ra = static_cast<const T*>(p.ra);
+  const T* const rb = static_cast<const T*>(p.rb);
   const Coefficients c = coefficients_of(p.scalars);
   constexpr uint32_t kWide = kPack<T>;
   const bool packs = holds_packs<kWide>(da) && holds_packs<kWide>(db) && holds_packs<kWide>(dy) && holds_packs<kWide>(a) &&
-                     holds_packs<kWide>(b);
+                     holds_packs<kWide>(b) && holds_packs<kWide>(ra) && holds_packs<kWide>(rb);
   double sum_a = 0.0, sum_b = 0.0;
   for_packs<kWide>(p.count, packs, [&](auto width, uint64_t i) {
     constexpr uint32_t kWidth = decltype(width)::value;
     const Floats<kWidth> d = load_floats<kWidth>(dy + i);
     sum_a += dot(d, load_floats<kWidth>(a + i));
     sum_b += dot(d, load_floats<kWidth>(b + i));
-    store_floats<kWidth>(da + i, each<kWidth>([=](float x) { return c.a * x; }, d));
-    store_floats<kWidth>(db + i, each<kWidth>([=](float x) { return c.b * x; }, d));
+    const Floats<kWidth> for_a = added_to(ra, i, each<kWidth>([=](float x) { return c.a * x; }, d));
+    const Floats<kWidth> for_b = added_to(rb, i, each<kWidth>([=](float x) { return c.b * x; }, d));
+    store_floats<kWidth>(da + i, for_a);
+    store_floats<kWidth>(db + i, for_b);
   });
   sum_a = block_total(sum_a);
   sum_b = block_total(sum_b);
@@ -101,7 +111,7 @@ KERNEL(mix_grad_total, MixGradTotalParams, 256) {
     if (m.form == NANOGPT_MIX_PAIR) ds = i == 0 ? a : i == 1 ? b : 0.0;
     else if (m.form == NANOGPT_MIX_LERP) ds = i == 0 ? b - a : 0.0;
     else if (i == m.index) ds = b;
-    params.ds[i] = static_cast<float>(ds);
+    params.ds[i] = params.r == nullptr ? static_cast<float>(ds) : params.r[i] + static_cast<float>(ds);
   }
 }
 

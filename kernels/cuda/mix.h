@@ -21,7 +21,8 @@ struct MixParams {
   uint32_t count;
 };
 
-// Also of scale_grad, which has dy and a (its x) only. partials: two doubles a block, all of sum(dy*a) first.
+// Also of scale_grad, which has dy and a (its x) only. partials: two doubles a block, all of sum(dy*a) first. ra, rb: what
+// is added to da and db, or null.
 struct MixGradParams {
   void* da;
   void* db;
@@ -29,14 +30,17 @@ struct MixGradParams {
   const void* dy;
   const void* a;
   const void* b;
+  const void* ra;
+  const void* rb;
   MixScalars scalars;
   uint32_t count;
 };
 
-// `blocks` partial sums of each.
+// `blocks` partial sums of each. r: what is added to ds, or null.
 struct MixGradTotalParams {
   float* ds;
   const double* partials;
+  const float* r;
   MixScalars scalars;
   uint32_t blocks;
 };

@@ -12,7 +12,7 @@ NANOGPT_EXPORT int32_t nanogpt_rms_norm(uint64_t context, uint64_t y, uint64_t x
   check.address("y", y).address("x", x).size("rows", rows).size("width", width).dtype("dtype", dtype);
   check.not_negative("eps", eps);
   if (check.failed()) return check.status();
-  const NormParams params{memory<void>(y), memory<const void>(x), nullptr, rows, width, eps};
+  const NormParams params{memory<void>(y), memory<const void>(x), nullptr, nullptr, rows, width, eps};
   return launch(check.context(), by_type(dtype, "rms_norm_f32", "rms_norm_bf16"), warp_shape(check.context(), rows), params);
 }
 
@@ -22,7 +22,19 @@ NANOGPT_EXPORT int32_t nanogpt_rms_norm_grad(uint64_t context, uint64_t dx, uint
   check.address("dx", dx).address("x", x).address("dy", dy).size("rows", rows).size("width", width);
   check.dtype("dtype", dtype).not_negative("eps", eps);
   if (check.failed()) return check.status();
-  const NormParams params{memory<void>(dx), memory<const void>(x), memory<const void>(dy), rows, width, eps};
+  const NormParams params{memory<void>(dx), memory<const void>(x), memory<const void>(dy), nullptr, rows, width, eps};
   return launch(check.context(), by_type(dtype, "rms_norm_grad_f32", "rms_norm_grad_bf16"), warp_shape(check.context(), rows),
                 params);
+}
+
+NANOGPT_EXPORT int32_t nanogpt_rms_norm_grad_add(uint64_t context, uint64_t dx, uint64_t x, uint64_t dy, uint64_t r,
+                                                 uint32_t rows, uint32_t width, uint32_t dtype, double eps) {
+  Check check(context, "rms_norm_grad_add");
+  check.address("dx", dx).address("x", x).address("dy", dy).address("r", r).size("rows", rows).size("width", width);
+  check.dtype("dtype", dtype).not_negative("eps", eps);
+  if (check.failed()) return check.status();
+  const NormParams params{memory<void>(dx),      memory<const void>(x), memory<const void>(dy),
+                          memory<const void>(r), rows,                  width, eps};
+  return launch(check.context(), by_type(dtype, "rms_norm_grad_add_f32", "rms_norm_grad_add_bf16"),
+                warp_shape(check.context(), rows), params);
 }

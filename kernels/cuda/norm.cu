@@ -96,11 +96,13 @@ DEVICE NormGradFactors grad_factors(double squares, double products, const NormP
   return {static_cast<float>(r), static_cast<float>(r * r * r * (warp_total(products) / p.width))};
 }
 
-template <class T>
-DEVICE void norm_grad_held(T* dx, const T* x, const T* dy, const NormParams& p) {
-  RowShare<T> held_x, held_dy;
+// adds: whether r, the row of the same name in the parameters, is added to dx.
+template <bool adds, class T>
+DEVICE void norm_grad_held(T* dx, const T* x, const T* dy, const T* r, const NormParams& p) {
+  RowShare<T> held_x, held_dy, held_r;
   load_share(held_x, x, p.width);
   load_share(held_dy, dy, p.width);
+  if constexpr (adds) load_share(held_r, r, p.width);
   double squares = 0.0, products = 0.0;
   for_lane_packs<T>(p.width, [&](uint32_t k, uint32_t) {
     const Floats<kPack<T>> v = unpack(held_x.packs[k]);
@@ -110,12 +112,14 @@ DEVICE void norm_grad_held(T* dx, const T* x, const T* dy, const NormParams& p) 
   const NormGradFactors c = grad_factors(squares, products, p);
   for_lane_packs<T>(p.width, [&](uint32_t k, uint32_t at) {
     const auto grad = [=](float d, float v) { return c.for_dy * d - c.for_x * v; };
-    store_floats<kPack<T>>(dx + at, each<kPack<T>>(grad, unpack(held_dy.packs[k]), unpack(held_x.packs[k])));
+    Floats<kPack<T>> out = each<kPack<T>>(grad, unpack(held_dy.packs[k]), unpack(held_x.packs[k]));
+    if constexpr (adds) out = each<kPack<T>>([](float a, float b) { return a + b; }, unpack(held_r.packs[k]), out);
+    store_floats<kPack<T>>(dx + at, out);
   });
 }
 
-template <class T>
-DEVICE void norm_grad_read_twice(T* dx, const T* x, const T* dy, const NormParams& p) {
+template <bool adds, class T>
+DEVICE void norm_grad_read_twice(T* dx, const T* x, const T* dy, const T* r, const NormParams& p) {
   double squares = 0.0, products = 0.0;
   for (uint32_t i = lane_index(); i < p.width; i += 32) {
     const double v = to_float(x[i]);
@@ -123,22 +127,35 @@ DEVICE void norm_grad_read_twice(T* dx, const T* x, const T* dy, const NormParam
     products += v * static_cast<double>(to_float(dy[i]));
   }
   const NormGradFactors c = grad_factors(squares, products, p);
-  for (uint32_t i = lane_index(); i < p.width; i += 32)
-    dx[i] = from_float<T>(c.for_dy * to_float(dy[i]) - c.for_x * to_float(x[i]));
+  for (uint32_t i = lane_index(); i < p.width; i += 32) {
+    float out = c.for_dy * to_float(dy[i]) - c.for_x * to_float(x[i]);
+    if constexpr (adds) out = to_float(r[i]) + out;
+    dx[i] = from_float<T>(out);
+  }
 }
 
-template <class T>
-DEVICE void rms_norm_grad(const NormParams& p) {
+template <bool adds, class T>
+DEVICE void norm_grad_rows(const NormParams& p) {
   T* const dx = static_cast<T*>(p.out);
   const T* const x = static_cast<const T*>(p.x);
   const T* const dy = static_cast<const T*>(p.dy);
-  const bool held = is_held<T>(p) && holds_packs<kPack<T>>(dx) && holds_packs<kPack<T>>(x) && holds_packs<kPack<T>>(dy);
+  const T* const r = static_cast<const T*>(p.r);
+  const bool held = is_held<T>(p) && holds_packs<kPack<T>>(dx) && holds_packs<kPack<T>>(x) && holds_packs<kPack<T>>(dy) &&
+                    holds_packs<kPack<T>>(r);
   for_warps(p.rows, [&](uint64_t row) {
     const uint64_t at = row * p.width;
-    if (held) norm_grad_held(dx + at, x + at, dy + at, p);
-    else norm_grad_read_twice(dx + at, x + at, dy + at, p);
+    const T* const row_r = adds ? r + at : nullptr;
+    if (held) norm_grad_held<adds>(dx + at, x + at, dy + at, row_r, p);
+    else norm_grad_read_twice<adds>(dx + at, x + at, dy + at, row_r, p);
   });
 }
+
+template <class T>
+DEVICE void rms_norm_grad(const NormParams& p) { norm_grad_rows<false, T>(p); }
 KERNELS_BY_TYPE(rms_norm_grad, NormParams, 256)
+
+template <class T>
+DEVICE void rms_norm_grad_add(const NormParams& p) { norm_grad_rows<true, T>(p); }
+KERNELS_BY_TYPE(rms_norm_grad_add, NormParams, 256)
 
 }  // namespace nanogpt::cuda

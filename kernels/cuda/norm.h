@@ -6,11 +6,12 @@
 
 namespace nanogpt::cuda {
 
-// out = norm(x), or its gradient for dy. All [rows, width] of the kernel's type.
+// out = norm(x), or its gradient for dy, or that and r. All [rows, width] of the kernel's type.
 struct NormParams {
   void* out;
   const void* x;
   const void* dy;
+  const void* r;
   uint32_t rows, width;
   double eps;
 };

@@ -6,6 +6,7 @@
 import { InternalError } from "../base/errors.ts";
 import type { GraphBuilder } from "./builder.ts";
 import { formatType, type Node, type Value } from "./node.ts";
+import type { InputGradients } from "./op.ts";
 import { OPS } from "./ops.ts";
 
 /** Gradients by value, and the values that gradient kernels make anew in place of forward results. */
@@ -44,7 +45,10 @@ export function differentiate(
     });
     node.inputs.forEach((input, i) => {
       const gradient = found.inputs[i];
-      if (gradient && active.has(input)) accumulate(b, gradients, node, input, gradient, before);
+      if (!gradient || !active.has(input)) return;
+      checkType(node, input, gradient);
+      const sum = gradients.get(input);
+      gradients.set(input, sum ? addTo(b, sum, gradient, found, before) : gradient);
     });
   }
   return { gradients, replaced };
@@ -59,33 +63,33 @@ function dependents(nodes: readonly Node[], wanted: readonly Value[]): Set<Value
   return active;
 }
 
-function accumulate(
-  b: GraphBuilder,
-  gradients: Map<Value, Value>,
-  node: Node,
-  input: Value,
-  gradient: Value,
-  before: number,
-): void {
+function checkType(node: Node, input: Value, gradient: Value): void {
   if (formatType(input) !== formatType(gradient)) {
     throw new InternalError(
       `The gradient rule of ${node.op} gives ${formatType(gradient)} for ${input.name} ${formatType(input)}`,
     );
   }
-  const sum = gradients.get(input);
-  gradients.set(input, sum ? addTo(b, sum, gradient, before) : gradient);
 }
 
 /**
- * sum + gradient. Where the node that makes the gradient is new (from index `before` on), used by no other and of an op
- * whose row names one that adds, that one makes the sum in the same pass, and the plain node is dead.
+ * sum + gradient, one of those `found`. Where the node that makes the gradient is new (from index `before` on) and of an
+ * op whose row names one that adds, that one takes the node's place, and the gradient's own value is the sum; not
+ * where anything else needs the gradient alone, nor where the sum is not there yet.
  */
-function addTo(b: GraphBuilder, sum: Value, gradient: Value, before: number): Value {
+function addTo(
+  b: GraphBuilder,
+  sum: Value,
+  gradient: Value,
+  found: InputGradients,
+  before: number,
+): Value {
   const made = b.nodes.slice(before);
   const maker = made.find((node) => node.outputs.includes(gradient));
-  const plus = maker && OPS[maker.op].plus;
-  if (!maker || !plus || made.some((node) => node.inputs.includes(gradient))) {
-    return b.one("add", [sum, gradient]);
-  }
-  return b.one(plus, [...maker.inputs, sum], maker.attrs);
+  const plus = maker && OPS[maker.op].plus?.(maker.outputs.indexOf(gradient), maker.attrs);
+  const alone = made.some(({ inputs }) => inputs.includes(gradient)) ||
+    found.inputs.filter((other) => other === gradient).length > 1;
+  const late = maker && made.slice(made.indexOf(maker)).some(({ outputs }) => outputs.includes(sum));
+  if (!maker || !plus || alone || late) return b.one("add", [sum, gradient]);
+  b.replace(maker, plus.op, [...maker.inputs, sum], plus.attrs);
+  return gradient;
 }

@@ -64,6 +64,16 @@ export class GraphBuilder {
     return at(this.apply(op, inputs, attrs), 0);
   }
 
+  /** Puts another op in the place of a node: it makes the same values, which must be of the types it gives. */
+  replace(node: Node, op: OpName, inputs: readonly Value[], attrs: Attrs): void {
+    const index = this.nodes.indexOf(node);
+    const types = this.#infer(op, inputs, attrs);
+    if (index < 0 || types.map(formatType).join() !== node.outputs.map(formatType).join()) {
+      throw new InternalError(`${op} cannot take the place of ${node.op}: it makes ${types.map(formatType)}`);
+    }
+    this.nodes[index] = { ...node, op, inputs, attrs };
+  }
+
   /** The finished graph. */
   build(name: string, outputs: Record<string, Value>): Graph {
     return { name, nodes: [...this.nodes], outputs };

@@ -16,6 +16,8 @@ export const OP_NAMES = [
   "scaleGrad",
   "mix",
   "mixGrad",
+  "mixGradAdd",
+  "mixGradAddBoth",
   "reluSquared",
   "reluSquaredGrad",
   "softcap",
@@ -27,6 +29,7 @@ export const OP_NAMES = [
   "selectRow",
   "rmsNorm",
   "rmsNormGrad",
+  "rmsNormGradAdd",
   "ropeTable",
   "rope",
   "normRope",
@@ -84,6 +87,12 @@ export type GradientRule = (
   dOutputs: readonly (Value | null)[],
 ) => InputGradients;
 
+/** What makes the outputs of another op, a summand added to one of them. */
+export interface Sum {
+  readonly op: OpName;
+  readonly attrs: Attrs;
+}
+
 /** One row of the op table. */
 export interface OpDef {
   /** Names of inputs and outputs, in the kernel's order, for texts and errors. */
@@ -102,8 +111,8 @@ export interface OpDef {
   readonly inPlace?: Readonly<Record<number, number>>;
   /** Input index whose memory the first output may take over when nothing else reads it any more. */
   readonly reuses?: readonly number[];
-  /** The op that takes one more input, of the output's type, and gives the sum of it and of this op's output. */
-  readonly plus?: OpName;
+  /** Op and attributes that take one more input, of output number `output`'s type, and add it to that output. */
+  readonly plus?: (output: number, attrs: Attrs) => Sum | undefined;
   /**
    * Inputs that the kernel multiplies as matrices. A float32 parameter among them that meets bf16 activations is
    * given to the kernel as a bf16 working copy, made once a step.

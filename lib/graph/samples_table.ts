@@ -31,6 +31,20 @@ function elementwise(inputs: number, attrs: Attrs = {}): Sample[] {
   }));
 }
 
+/** Gradients of mixes in each form, with so many summands of the activations' shape. */
+function mixGrads(summands: number, attrs: Attrs = {}): Sample[] {
+  return SHAPES.flatMap((shape) =>
+    [[0, 0, 2], [1, 0, 1], [2, 1, 3]].map(([form = 0, index = 0, size = 1]) => ({
+      inputs: [
+        ...Array.from({ length: 3 }, () => act(...shape)),
+        real(size),
+        ...Array.from({ length: summands }, () => act(...shape)),
+      ],
+      attrs: { form, index, ...attrs },
+    }))
+  );
+}
+
 /** Rows and the width of the norm's groups. */
 const NORM_SHAPES = [[1, 1, 1], [7, 2, 2], [33, 65, 65], [77, 48, 16], [129, 130, 130], [
   301,
@@ -189,12 +203,17 @@ export const SAMPLES: Readonly<Record<OpName, readonly Sample[]>> = {
       attrs: { form, index },
     }))
   ),
-  mixGrad: SHAPES.flatMap((shape) =>
-    [[0, 0, 2], [1, 0, 1], [2, 1, 3]].map(([form = 0, index = 0, size = 1]) => ({
-      inputs: [act(...shape), act(...shape), act(...shape), real(size)],
-      attrs: { form, index },
-    }))
-  ),
+  mixGrad: mixGrads(0),
+  mixGradAdd: [
+    ...mixGrads(1, { into: 0 }),
+    ...mixGrads(1, { into: 1 }),
+    {
+      inputs: [act(33, 65), act(33, 65), act(33, 65), real(3), real(3)],
+      attrs: { form: 2, index: 1, into: 2 },
+    },
+    { inputs: [act(37), act(37), act(37), real(2), real(2)], attrs: { form: 0, index: 0, into: 2 } },
+  ],
+  mixGradAddBoth: mixGrads(2),
   reluSquared: elementwise(1),
   reluSquaredGrad: elementwise(2),
   softcap: [...elementwise(1, { cap: 30 }), ...elementwise(1, { cap: 0.5 })],
@@ -216,6 +235,7 @@ export const SAMPLES: Readonly<Record<OpName, readonly Sample[]>> = {
   })),
   rmsNorm: norms(1),
   rmsNormGrad: norms(2),
+  rmsNormGradAdd: norms(3),
   ropeTable: [[1, 2], [77, 16], [129, 130], [2049, 6]].map(([T = 1, D = 2]) => ({
     inputs: [],
     attrs: { T, D, base: 10000, dtype: "real" },

@@ -90,6 +90,21 @@ function normGradSize(x: number, dy: number, width: (c: Case) => number): NonNul
   };
 }
 
+/** The gradient of a mix, or that and summands. */
+const mixGrad: Row = {
+  reason: "a few float32 roundings an element; ds a long sum, measured in the norms of its factors",
+  inside: few,
+  size: (w, output) =>
+    output < 2 ? rms(at(w.expected, output)) : norm(input(w, 0)) * (norm(input(w, 1)) + norm(input(w, 2))),
+};
+
+/** The gradient of a norm, or that and a summand. */
+const normGrad: Row = {
+  reason: "a few float32 roundings of its two terms, which may cancel",
+  inside: few,
+  size: normGradSize(0, 1, (c) => numberAttr(c.attrs, "width")),
+};
+
 const headWidth = (c: Case) => (at(c.inputs, 0).shape[1] ?? NaN) / numberAttr(c.attrs, "heads");
 
 /** The bounds, op by op. Newton-Schulz has the pass marks of golden files instead. */
@@ -106,12 +121,9 @@ const OP_TOLERANCES: Readonly<Record<OpName, Row>> = {
     size: (w) => norm(input(w, 0)) * norm(input(w, 1)),
   },
   mix: pointwise,
-  mixGrad: {
-    reason: "a few float32 roundings an element; ds a long sum, measured in the norms of its factors",
-    inside: few,
-    size: (w, output) =>
-      output < 2 ? rms(at(w.expected, output)) : norm(input(w, 0)) * (norm(input(w, 1)) + norm(input(w, 2))),
-  },
+  mixGrad,
+  mixGradAdd: mixGrad,
+  mixGradAddBoth: mixGrad,
   reluSquared: pointwise,
   reluSquaredGrad: pointwise,
   softcap: {
@@ -130,11 +142,8 @@ const OP_TOLERANCES: Readonly<Record<OpName, Row>> = {
   embedGrad: { reason: "sums of at most N terms", inside: (c) => at(at(c.inputs, 0).shape, 0) },
   selectRow: one,
   rmsNorm: pointwise,
-  rmsNormGrad: {
-    reason: "a few float32 roundings of its two terms, which may cancel",
-    inside: few,
-    size: normGradSize(0, 1, (c) => numberAttr(c.attrs, "width")),
-  },
+  rmsNormGrad: normGrad,
+  rmsNormGradAdd: normGrad,
   ropeTable: { reason: "cosines and sines of double angles, rounded", inside: () => 1 },
   rope: pointwise,
   normRope: pointwise,

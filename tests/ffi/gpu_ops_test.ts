@@ -38,6 +38,16 @@ const CASES: readonly Case[] = [
     index: 0,
   }),
   made("rmsNormGrad", [normal("bf16", 3, 3072), normal("bf16", 3, 3072)], { width: 3072, eps: 1e-7 }),
+  made("mixGradAddBoth", [
+    ...Array.from({ length: 3 }, () => normal("bf16", 9001)),
+    normal("f32", 1),
+    normal("bf16", 9001),
+    normal("bf16", 9001),
+  ], { form: 1, index: 0 }),
+  made("rmsNormGradAdd", Array.from({ length: 3 }, () => normal("bf16", 3, 3072)), {
+    width: 3072,
+    eps: 1e-7,
+  }),
   made("normRope", [normal("bf16", 6, 2 * 256), normal("f32", 3, 256)], { T: 3, heads: 2, eps: 1e-7 }),
   made("embedGrad", [normal("f32", 2101, 12), ids(2101, 5)], { V: 300, accumulate: 0 }),
   made("embedGrad", [normal("bf16", 1500, 24), ids(1500, 1)], { V: 70000, accumulate: 0 }),

@@ -41,6 +41,47 @@ Deno.test("the same value as both operands of a product gets both gradients", ()
   assertClose(d ?? [], [1 + 1, 3 + 6, 4 + 2, 8 + 8], ROUNDED);
 });
 
+/** Ops of the backward pass of `y`, and the gradient of x, for x = [1, 2, -3, 4] and seed = [1, 10, 100, 1000]. */
+function backwardOf(make: (b: GraphBuilder, x: Value) => Value): { ops: string[]; dx: Float64Array } {
+  const b = new GraphBuilder();
+  const x = b.input("x", [2, 2], "f64");
+  const y = make(b, x);
+  const first = b.nodes.length;
+  const { gradients } = differentiate(b, 0, new Map([[y, b.input("seed", [2, 2], "f64")]]), [x]);
+  const dx = gradients.get(x);
+  assert(dx);
+  const graph = b.build("g", { dx });
+  const values = interpret(graph, { x: [1, 2, -3, 4], seed: [1, 10, 100, 1000], s: [0.25, 3] });
+  return { ops: b.nodes.slice(first).map(({ op }) => op), dx: at(Object.values(values), 0) };
+}
+
+Deno.test("the op that makes a summand makes the sum, once: other outputs and the first gradient stay", () => {
+  const eps = { width: 2, eps: 0.01 };
+  const norm = backwardOf((b, x) => b.one("add", [b.one("rmsNorm", [x], eps), x]));
+  assertEquals(norm.ops, ["rmsNormGradAdd"]);
+  const apart = backwardOf((b, x) => b.one("rmsNorm", [x], eps));
+  assertEquals(apart.ops, ["rmsNormGrad"]);
+  assertClose(norm.dx, apart.dx.map((d, i) => d + at([1, 10, 100, 1000], i)), ROUNDED);
+
+  const mixed = (b: GraphBuilder, a: Value, c: Value) =>
+    b.one("mix", [a, c, b.input("s", [2], "f64")], { form: 0, index: 0 });
+  // y = s0 relu(x)^2 + s1 x + x.
+  const into = backwardOf((b, x) => b.one("add", [mixed(b, b.one("reluSquared", [x]), x), x]));
+  assertEquals(into.ops, ["mixGradAdd", "reluSquaredGrad", "add"]);
+  assertClose(into.dx, [1 * (0.5 + 4), 10 * (1 + 4), 100 * 4, 1000 * (2 + 4)], ROUNDED);
+  // y = s0 r + s1 x + r + x with r = relu(x)^2: both outputs get a sum.
+  const both = backwardOf((b, x) => {
+    const r = b.one("reluSquared", [x]);
+    return b.one("add", [b.one("add", [mixed(b, r, x), r]), x]);
+  });
+  assertEquals(both.ops, ["mixGradAddBoth", "reluSquaredGrad", "add"]);
+  assertClose(both.dx, [1 * (2.5 + 4), 10 * (5 + 4), 100 * 4, 1000 * (10 + 4)], ROUNDED);
+  // A mix of a value with itself: its second gradient is added to the first, which the same kernel makes.
+  const self = backwardOf((b, x) => mixed(b, x, x));
+  assertEquals(self.ops, ["mixGrad", "add"]);
+  assertClose(self.dx, [3.25, 32.5, 325, 3250], ROUNDED);
+});
+
 Deno.test("what the seeds do not depend on gets no gradient, and no node is made for it", () => {
   const b = new GraphBuilder();
   const [x, other] = [b.input("x", [3], "f64"), b.input("other", [3], "f64")];

@@ -88,6 +88,12 @@ const WRONG: readonly (readonly [OpName, readonly Given[], Attrs, string])[] = [
     { transA: 0, transB: 0, dtype: "f32" },
     "expected f32[3x5]",
   ],
+  [
+    "mixGradAdd",
+    [[[3], "bf16"], [[3], "bf16"], [[3], "bf16"], [[2], "f32"], [[3], "bf16"]],
+    { form: 0, index: 0, into: 2 },
+    "expected f32[2], found bf16[3]",
+  ],
   ["attention", [[[4, 6], "f32"], [[4, 6], "f32"], [[4, 8], "f32"], [[4], "i32"]], {
     T: 4,
     heads: 2,

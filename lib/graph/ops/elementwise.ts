@@ -5,7 +5,7 @@
 import { realOf } from "../../base/dtype.ts";
 import { elementCount } from "../../base/shape.ts";
 import type { GraphBuilder } from "../builder.ts";
-import { at, dtypeAttr, numberAttr, type Value } from "../node.ts";
+import { at, dtypeAttr, numberAttr, type TensorType, type Value } from "../node.ts";
 import type { OpDef, Signature } from "../op.ts";
 import {
   expandGradient,
@@ -40,6 +40,24 @@ function expandMix(b: GraphBuilder, [a, c, s]: readonly Value[], form: number, i
   }
 }
 
+/** Sizes and form of a mix, whose scalars are input number `scalars`. */
+function mixSizes(s: Signature, scalars: number): number[] {
+  return [
+    outputCount(s),
+    inputCount(s, scalars),
+    numberAttr(s.attrs, "form"),
+    numberAttr(s.attrs, "index"),
+  ];
+}
+
+/** Types of da, db, ds, from those of dy, a, b, s. */
+function inferMixGrad(inputs: readonly TensorType[]): TensorType[] {
+  const [y] = sameAsFirst(inputs, 3);
+  const s = at(inputs, 3);
+  if (!y) throw new RangeError("mixGrad takes dy, a, b, s");
+  return [y, y, { shape: s.shape, dtype: s.dtype }];
+}
+
 const mix: OpDef & { expand: NonNullable<OpDef["expand"]> } = {
   inputs: ["a", "b", "s"],
   outputs: ["y"],
@@ -51,15 +69,7 @@ const mix: OpDef & { expand: NonNullable<OpDef["expand"]> } = {
   },
   flops: countFlops(3),
   symbol: "nanogpt_mix",
-  args: (
-    s,
-  ) => [
-    outputCount(s),
-    inputCount(s, 2),
-    numberAttr(s.attrs, "form"),
-    numberAttr(s.attrs, "index"),
-    outputCode(s),
-  ],
+  args: (s) => [...mixSizes(s, 2), outputCode(s)],
   recompute: true,
   expand: (b, inputs, attrs) => expandMix(b, inputs, numberAttr(attrs, "form"), numberAttr(attrs, "index")),
 };
@@ -74,6 +84,8 @@ export const ELEMENTWISE_OPS: Rows<
   | "scaleGrad"
   | "mix"
   | "mixGrad"
+  | "mixGradAdd"
+  | "mixGradAddBoth"
   | "reluSquared"
   | "reluSquaredGrad"
   | "softcap"
@@ -174,30 +186,60 @@ export const ELEMENTWISE_OPS: Rows<
   mixGrad: {
     inputs: ["dy", "a", "b", "s"],
     outputs: ["da", "db", "ds"],
-    infer(inputs) {
-      const [y] = sameAsFirst(inputs, 3);
-      const s = at(inputs, 3);
-      if (!y) throw new RangeError("mixGrad takes dy, a, b, s");
-      return [y, y, { shape: s.shape, dtype: s.dtype }];
-    },
+    infer: inferMixGrad,
     gradient: "none",
     flops: countFlops(6),
     symbol: "nanogpt_mix_grad",
-    args: (
-      s,
-    ) => [
-      outputCount(s),
-      inputCount(s, 3),
-      numberAttr(s.attrs, "form"),
-      numberAttr(s.attrs, "index"),
-      outputCode(s),
-    ],
+    args: (s) => [...mixSizes(s, 3), outputCode(s)],
+    reuses: [0],
+    plus: (output, attrs) => ({ op: "mixGradAdd", attrs: { ...attrs, into: output } }),
     expand(b, [dy, ...primal], attrs) {
       if (!dy) throw new RangeError("mixGrad takes dy, a, b, s");
       return expandGradient(b, mix, primal, attrs, dy).gradients.map((g) => {
         if (!g) throw new RangeError("every input of mix has a gradient");
         return g;
       });
+    },
+  },
+  mixGradAdd: {
+    inputs: ["dy", "a", "b", "s", "r"],
+    outputs: ["da", "db", "ds"],
+    infer(inputs, attrs) {
+      const outputs = inferMixGrad(inputs);
+      sameAsFirst([at(outputs, numberAttr(attrs, "into")), at(inputs, 4)]);
+      return outputs;
+    },
+    gradient: "none",
+    flops: (s) => 6 * outputCount(s) + inputCount(s, 4),
+    symbol: "nanogpt_mix_grad_add",
+    args: (s) => [...mixSizes(s, 3), numberAttr(s.attrs, "into"), outputCode(s)],
+    reuses: [0],
+    plus(output, { into, ...attrs }) {
+      return into === 0 && output === 1 ? { op: "mixGradAddBoth", attrs } : undefined;
+    },
+    expand(b, inputs, { into, ...attrs }) {
+      return b.apply("mixGrad", inputs.slice(0, 4), attrs).map((output, i) =>
+        i === into ? b.one("add", [at(inputs, 4), output]) : output
+      );
+    },
+  },
+  mixGradAddBoth: {
+    inputs: ["dy", "a", "b", "s", "ra", "rb"],
+    outputs: ["da", "db", "ds"],
+    infer(inputs) {
+      const outputs = inferMixGrad(inputs);
+      sameAsFirst([at(outputs, 0), ...inputs.slice(4)]);
+      return outputs;
+    },
+    gradient: "none",
+    flops: countFlops(8),
+    symbol: "nanogpt_mix_grad_add_both",
+    args: (s) => [...mixSizes(s, 3), outputCode(s)],
+    reuses: [0, 4],
+    expand(b, inputs, attrs) {
+      const [da, db, ds] = b.apply("mixGrad", inputs.slice(0, 4), attrs);
+      if (!da || !db || !ds) throw new RangeError("mixGrad has three outputs");
+      return [b.one("add", [at(inputs, 4), da]), b.one("add", [at(inputs, 5), db]), ds];
     },
   },
   reluSquared: {

@@ -69,7 +69,7 @@ export const MATRIX_OPS: Rows<"matmul" | "matmulAdd"> = {
     operands: [0, 1],
     forms: true,
     accumulates: [0],
-    plus: "matmulAdd",
+    plus: (_, attrs) => ({ op: "matmulAdd", attrs }),
   },
   matmulAdd: {
     inputs: ["a", "b", "r"],

@@ -61,6 +61,7 @@ export const ROW_OPS: Rows<
   | "selectRow"
   | "rmsNorm"
   | "rmsNormGrad"
+  | "rmsNormGradAdd"
   | "ropeTable"
   | "rope"
   | "normRope"
@@ -128,6 +129,22 @@ export const ROW_OPS: Rows<
     symbol: "nanogpt_rms_norm_grad",
     args: (s) => [...groups(s), outputCode(s), numberAttr(s.attrs, "eps")],
     reuses: [1],
+    plus: (_, attrs) => ({ op: "rmsNormGradAdd", attrs }),
+  },
+  rmsNormGradAdd: {
+    inputs: ["x", "dy", "r"],
+    outputs: ["dx"],
+    infer: (inputs) => sameAsFirst(inputs),
+    gradient: "none",
+    flops: (s) => 9 * outputCount(s),
+    symbol: "nanogpt_rms_norm_grad_add",
+    args: (s) => [...groups(s), outputCode(s), numberAttr(s.attrs, "eps")],
+    reuses: [2, 1],
+    expand: (
+      b,
+      inputs,
+      attrs,
+    ) => [b.one("add", [at(inputs, 2), b.one("rmsNormGrad", inputs.slice(0, 2), attrs)])],
   },
   ropeTable: {
     inputs: [],
