@@ -32,7 +32,7 @@ function elementwise(inputs: number, attrs: Attrs = {}): Sample[] {
 }
 
 /** Gradients of mixes in each form, with so many summands of the activations' shape. */
-function mixGrads(summands: number, attrs: Attrs = {}): Sample[] {
+function mixGrads(summands: number): Sample[] {
   return SHAPES.flatMap((shape) =>
     [[0, 0, 2], [1, 0, 1], [2, 1, 3]].map(([form = 0, index = 0, size = 1]) => ({
       inputs: [
@@ -40,7 +40,7 @@ function mixGrads(summands: number, attrs: Attrs = {}): Sample[] {
         real(size),
         ...Array.from({ length: summands }, () => act(...shape)),
       ],
-      attrs: { form, index, ...attrs },
+      attrs: { form, index },
     }))
   );
 }
@@ -205,8 +205,7 @@ export const SAMPLES: Readonly<Record<OpName, readonly Sample[]>> = {
   ),
   mixGrad: mixGrads(0),
   mixGradAdd: [
-    ...mixGrads(1, { into: 0 }),
-    ...mixGrads(1, { into: 1 }),
+    ...mixGrads(1).map(({ inputs, attrs }, i) => ({ inputs, attrs: { ...attrs, into: i % 2 } })),
     {
       inputs: [act(33, 65), act(33, 65), act(33, 65), real(3), real(3)],
       attrs: { form: 2, index: 1, into: 2 },
