@@ -205,7 +205,7 @@ int32_t nanogpt_cross_entropy(uint64_t context, uint64_t losses, uint64_t logits
 // dlogits[n,v] = dlosses[n]*(softmax(logits[n])[v] - [v = targets[n]]). dlogits: float32[N,V]; dlosses: float32[N].
 int32_t nanogpt_cross_entropy_grad(uint64_t context, uint64_t dlogits, uint64_t logits, uint64_t targets, uint64_t dlosses, uint32_t N, uint32_t V);
 // losses = cross_entropy(softcap(x w^T)) without ever holding more logits than `chunk` rows of them.
-// x: act[N,C]; w: act[V,C]; workspace: at least chunk*V*sizeof(act) + chunk*C*4 + chunk*64 bytes.
+// x: act[N,C]; w: act[V,C]; workspace: at least chunk*V*sizeof(act) + chunk*max(C, ceil(V/256))*4 + chunk*64 bytes.
 int32_t nanogpt_head_loss(uint64_t context, uint64_t losses, uint64_t x, uint64_t w, uint64_t targets, uint64_t workspace, uint32_t N, uint32_t C, uint32_t V, uint32_t chunk, uint32_t dtype, uint32_t form, double cap);
 // The same and, while the logits are warm, dx (act[N,C]) and dw (float32[V,C]; accumulate 1 adds to it), both for the
 // gradient dlosses (float32[N]) of the losses. Same workspace.

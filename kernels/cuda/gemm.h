@@ -24,9 +24,13 @@ enum class FinishKind : uint32_t {
   none,
   relu_squared,       // c = max(alpha a b, 0)^2; nothing is added
   relu_squared_grad,  // c = 2 sqrt(added) alpha a b: the gradient through relu squared whose result is `added`
+  softcap,            // c = cap tanh(a b / cap); only on wgmma, and into bf16
 };
 struct Finish {
   FinishKind kind = FinishKind::none;
+  // softcap: of each row of c and each 256 columns, [m][ceil(n/256)], the sum of exp(c - cap) over the elements as rounded.
+  float cap = 0.0f;
+  float* exponentials = nullptr;
 };
 
 // c = alpha a b + beta added, or what `finish` says, rounded once to c's type; a is [m,k], b is [k,n] after transposition, c is row-major with row
@@ -49,7 +53,7 @@ struct Product {
 // Enqueues a product in a form (a NANOGPT_FORM code). `op` names the caller in error texts. Limits of NANOGPT_FORM_MMA
 // and NANOGPT_FORM_WGMMA: a and b are bf16, their rows (ld) and batch strides multiples of 8 elements, their addresses of 16
 // bytes; m, n and k are any. They may use the context's scratch memory. A finish is there for the transpositions that its op
-// has (relu_squared: b transposed, relu_squared_grad: neither).
+// has (relu_squared and softcap: b transposed, relu_squared_grad: neither).
 int32_t multiply(Context& context, const char* op, const Product& product, uint32_t form);
 
 }  // namespace nanogpt::cuda

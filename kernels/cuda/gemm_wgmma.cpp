@@ -72,7 +72,8 @@ int32_t multiply_by_wgmma(Context& context, const char* op, const Product& produ
       {{"gemm_wgmma_pingpong_nn", "gemm_wgmma_pingpong_nt"}, {"gemm_wgmma_pingpong_tn", "gemm_wgmma_pingpong_tt"}}};
   static constexpr auto kFinished = {
       FinishedKernel{FinishKind::relu_squared, 0, 1, "gemm_wgmma_relu_squared_nt"},
-      FinishedKernel{FinishKind::relu_squared_grad, 0, 0, "gemm_wgmma_relu_squared_grad_nn"}};
+      FinishedKernel{FinishKind::relu_squared_grad, 0, 0, "gemm_wgmma_relu_squared_grad_nn"},
+      FinishedKernel{FinishKind::softcap, 0, 1, "gemm_wgmma_softcap_nt"}};
   const uint64_t tiles = uint64_t{blocks_for(p.m, Cooperative::kTileRows)} * blocks_for(p.n, kColumns);
   const Cut cut = cut_depth(p, tiles, kRates);
   WgmmaProduct params{};

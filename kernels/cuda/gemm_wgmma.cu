@@ -4,6 +4,7 @@
 // launcher has checked the limits. May include only abi.h, the gemm_finish headers, gemm_order.h and gemm_wgmma_store.h.
 #include "../abi.h"
 #include "gemm_finish_relu.h"
+#include "gemm_finish_softcap.h"
 #include "gemm_order.h"
 #include "gemm_wgmma_store.h"
 
@@ -210,5 +211,6 @@ KERNEL(gemm_wgmma_relu_squared_nt, WgmmaProduct, kThreads) {
 KERNEL(gemm_wgmma_relu_squared_grad_nn, WgmmaProduct, kThreads) {
   wgmma_gemm::multiply<Cooperative, true, false, ReluSquaredGrad>(params);
 }
+KERNEL(gemm_wgmma_softcap_nt, WgmmaProduct, kThreads) { wgmma_gemm::multiply<Cooperative, true, true, Softcap>(params); }
 
 }  // namespace nanogpt::cuda

@@ -1,28 +1,13 @@
-// The rows of a chunk of logits: soft cap, sum of exponentials, loss and, in place, the gradient of the logits. A block walks
-// its row once for the sum and once more for the gradient, which then comes out of the L2 cache; the products are not fused
-// with it, as the gradient has to read the row in any case. Makes no logits. May include only device.h, head.h and vectors.h.
+// The rows of a chunk of logits: soft cap, sum of exponentials, loss and, in place, the gradient of the logits. Of logits that
+// their product has left capped, with sums of exponentials by tiles, a block walks its row once and for the gradient only; of
+// others once for the sum and once more for the gradient, which then comes out of the L2 cache. Makes no logits. May include
+// only device.h, head.h, softcap.h and vectors.h.
 #include "device.h"
 #include "head.h"
+#include "softcap.h"
 #include "vectors.h"
 
 namespace nanogpt::cuda {
-
-// Up to this cap exp(logit - cap) of every capped logit is a normal float32, so the cap itself serves as the maximum.
-constexpr float kBoundedCap = 40.0f;
-constexpr float kLog2E = 1.4426950408889634f;
-
-// In bf16 the approximations are off by less than the rounding of the logits: tanh.approx by 2^-11 of its result, which a
-// bf16 logit holds to 2^-9.
-template <class T>
-DEVICE float tanh_of(float x) {
-  if constexpr (sizeof(T) == 4) return tanhf(x);
-  else return tanh_approx(x);
-}
-template <class T>
-DEVICE float exp_of(float x) {
-  if constexpr (sizeof(T) == 4) return expf(x);
-  else return exp2_approx(x * kLog2E);
-}
 
 // Calls body(width, i) for pieces of [0, count), given out to the threads of the block: `width`, a constant, elements from
 // number i on; it is a pack's, or 1 for the rest.
@@ -33,7 +18,8 @@ DEVICE void for_row(uint32_t count, Body body) {
   for (uint32_t i = whole * W + threadIdx.x; i < count; i += blockDim.x) body(std::integral_constant<uint32_t, 1>{}, i);
 }
 
-template <class T>
+// kCapped: logits lie there capped and rounded, and p.exponentials has sums of their exponentials.
+template <class T, bool kCapped>
 struct HeadRow {
   const HeadParams& p;
   const uint32_t row;
@@ -46,7 +32,11 @@ struct HeadRow {
       : p(params), row(p.first + blockIdx.x), z(static_cast<T*>(p.z) + blockIdx.x * p.ld), target(p.targets[row]),
         known(target >= 0 && static_cast<uint32_t>(target) < p.V), shared(reinterpret_cast<float*>(dynamic_shared())) {}
 
-  DEVICE float softcap(float logit) const { return p.cap * tanh_of<T>(logit * (1.0f / p.cap)); }
+  // A logit in memory, capped.
+  DEVICE float capped(float logit) const {
+    if constexpr (kCapped) return logit;
+    else return softcap<T>(logit, p.cap);
+  }
   DEVICE float sum(float x) const { return block_sum(x, shared, blockDim.x / 32); }
 
   // The target's capped logit, never rounded to T.
@@ -80,9 +70,29 @@ struct HeadRow {
     for_row<kPack<T>>(p.V, [&](auto width, uint32_t i) {
       const auto logits = load_floats<decltype(width)::value>(z + i);
       UNROLL
-      for (uint32_t j = 0; j < decltype(width)::value; j++) total += exp_of<T>(softcap(logits.at[j]) - shift);
+      for (uint32_t j = 0; j < decltype(width)::value; j++) total += exp_of<T>(capped(logits.at[j]) - shift);
     });
     return sum(total);
+  }
+
+  // The same of capped logits, which the cap has been taken off: from the tiles' sums.
+  DEVICE float sum_tiles() const {
+    const float* const tiles = p.exponentials + blockIdx.x * uint64_t{p.tiles};
+    float total = 0.0f;
+    for (uint32_t i = threadIdx.x; i < p.tiles; i += blockDim.x) total += tiles[i];
+    return sum(total);
+  }
+
+  // The gradient of a logit in memory, of a loss of dloss = 1 whose target is another. A capped one may be rounded to above
+  // the cap, where the cap has no slope either.
+  DEVICE float gradient(float logit, float log_sum) const {
+    if constexpr (kCapped) {
+      const float bend = logit * (1.0f / p.cap);
+      return exp_of<T>(logit - log_sum) * fmaxf(1.0f - bend * bend, 0.0f);
+    } else {
+      const float bend = tanh_of<T>(logit * (1.0f / p.cap));
+      return exp_of<T>(p.cap * bend - log_sum) * (1.0f - bend * bend);
+    }
   }
 
   // z = dloss * (softmax - [v = target]) * (1 - tanh^2); zeros behind the row.
@@ -94,9 +104,8 @@ struct HeadRow {
       auto logits = load_floats<decltype(width)::value>(z + i);
       UNROLL
       for (uint32_t j = 0; j < decltype(width)::value; j++) {
-        const float bend = tanh_of<T>(logits.at[j] * (1.0f / p.cap));
-        const float gradient = dloss * exp_of<T>(p.cap * bend - log_sum) * (1.0f - bend * bend);
-        logits.at[j] = known && i + j == static_cast<uint32_t>(target) ? target_gradient : gradient;
+        const float other = dloss * gradient(logits.at[j], log_sum);
+        logits.at[j] = known && i + j == static_cast<uint32_t>(target) ? target_gradient : other;
       }
       store_floats<decltype(width)::value>(z + i, logits);
     });
@@ -107,16 +116,17 @@ struct HeadRow {
     if (!known && threadIdx.x == 0) report_input(p.input_error, InputLimit::target, row, target, p.V);
     const float rounded = known ? to_float(z[target]) : 0.0f;  // read before anybody overwrites it
     const float logit_of_target = target_logit();
-    const float shift = p.cap > kBoundedCap ? fmaxf(softcap(largest()), logit_of_target) : p.cap;
-    float total = sum_exponentials(shift);
-    if (known) total += expf(logit_of_target - shift) - exp_of<T>(softcap(rounded) - shift);
+    const float shift = kCapped || p.cap <= kBoundedCap ? p.cap : fmaxf(capped(largest()), logit_of_target);
+    float total = kCapped ? sum_tiles() : sum_exponentials(shift);
+    if (known) total += expf(logit_of_target - shift) - exp_of<T>(capped(rounded) - shift);
     const float log_sum = shift + logf(total);
     if (threadIdx.x == 0) p.losses[row] = log_sum - logit_of_target;
     if (p.dlosses != nullptr) gradients(logit_of_target, log_sum);
   }
 };
 
-KERNEL(head_rows_f32, HeadParams, kHeadThreads) { HeadRow<float>(params).run(); }
-KERNEL(head_rows_bf16, HeadParams, kHeadThreads) { HeadRow<bf16>(params).run(); }
+KERNEL(head_rows_f32, HeadParams, kHeadThreads) { HeadRow<float, false>(params).run(); }
+KERNEL(head_rows_bf16, HeadParams, kHeadThreads) { HeadRow<bf16, false>(params).run(); }
+KERNEL(head_rows_capped, HeadParams, kHeadThreads) { HeadRow<bf16, true>(params).run(); }
 
 }  // namespace nanogpt::cuda

@@ -22,9 +22,11 @@ function headSizes(s: Signature): [number, number, number, number] {
   return [N, C, V, Math.min(chunk, N)];
 }
 
+/** Logits, then what the CPU sums dx in or where a GPU keeps sums by tiles of 256 logits, then a few numbers a row. */
 function headWorkspace(s: Signature): number {
   const [, C, V, chunk] = headSizes(s);
-  return chunk * V * bytesOf(at(s.inputs, 0).dtype) + chunk * C * 4 + chunk * 64;
+  const sums = Math.max(C, Math.ceil(V / 256));
+  return chunk * V * bytesOf(at(s.inputs, 0).dtype) + chunk * sums * 4 + chunk * 64;
 }
 
 function expandHead(b: GraphBuilder, inputs: readonly Value[], attrs: Signature["attrs"]): Value[] {
