@@ -89,8 +89,8 @@ export const SYMBOLS = {
   nanogpt_mix_grad_add_both: { parameters: ["u64" /* context */, "u64" /* da */, "u64" /* db */, "u64" /* ds */, "u64" /* dy */, "u64" /* a */, "u64" /* b */, "u64" /* s */, "u64" /* ra */, "u64" /* rb */, "u32" /* count */, "u32" /* size */, "u32" /* form */, "u32" /* index */, "u32" /* dtype */], result: "i32" },
   // int32_t nanogpt_relu_squared(uint64_t context, uint64_t y, uint64_t x, uint32_t count, uint32_t dtype)
   nanogpt_relu_squared: { parameters: ["u64" /* context */, "u64" /* y */, "u64" /* x */, "u32" /* count */, "u32" /* dtype */], result: "i32" },
-  // int32_t nanogpt_relu_squared_grad(uint64_t context, uint64_t dx, uint64_t x, uint64_t dy, uint32_t count, uint32_t dtype)
-  nanogpt_relu_squared_grad: { parameters: ["u64" /* context */, "u64" /* dx */, "u64" /* x */, "u64" /* dy */, "u32" /* count */, "u32" /* dtype */], result: "i32" },
+  // int32_t nanogpt_relu_squared_grad(uint64_t context, uint64_t dx, uint64_t y, uint64_t dy, uint32_t count, uint32_t dtype)
+  nanogpt_relu_squared_grad: { parameters: ["u64" /* context */, "u64" /* dx */, "u64" /* y */, "u64" /* dy */, "u32" /* count */, "u32" /* dtype */], result: "i32" },
   // int32_t nanogpt_softcap(uint64_t context, uint64_t y, uint64_t x, uint32_t count, uint32_t dtype, double cap)
   nanogpt_softcap: { parameters: ["u64" /* context */, "u64" /* y */, "u64" /* x */, "u32" /* count */, "u32" /* dtype */, "f64" /* cap */], result: "i32" },
   // int32_t nanogpt_softcap_grad(uint64_t context, uint64_t dx, uint64_t x, uint64_t dy, uint32_t count, uint32_t dtype, double cap)
@@ -123,6 +123,10 @@ export const SYMBOLS = {
   nanogpt_matmul: { parameters: ["u64" /* context */, "u64" /* c */, "u64" /* a */, "u64" /* b */, "u32" /* m */, "u32" /* n */, "u32" /* k */, "u32" /* trans_a */, "u32" /* trans_b */, "u32" /* dtype_c */, "u32" /* dtype_a */, "u32" /* dtype_b */, "u32" /* accumulate */, "u32" /* form */], result: "i32" },
   // int32_t nanogpt_matmul_add(uint64_t context, uint64_t c, uint64_t a, uint64_t b, uint64_t r, uint32_t m, uint32_t n, uint32_t k, uint32_t trans_a, uint32_t trans_b, uint32_t dtype_c, uint32_t dtype_a, uint32_t dtype_b, uint32_t form)
   nanogpt_matmul_add: { parameters: ["u64" /* context */, "u64" /* c */, "u64" /* a */, "u64" /* b */, "u64" /* r */, "u32" /* m */, "u32" /* n */, "u32" /* k */, "u32" /* trans_a */, "u32" /* trans_b */, "u32" /* dtype_c */, "u32" /* dtype_a */, "u32" /* dtype_b */, "u32" /* form */], result: "i32" },
+  // int32_t nanogpt_matmul_relu_squared(uint64_t context, uint64_t y, uint64_t a, uint64_t b, uint32_t m, uint32_t n, uint32_t k, uint32_t dtype_y, uint32_t dtype_a, uint32_t dtype_b, uint32_t form)
+  nanogpt_matmul_relu_squared: { parameters: ["u64" /* context */, "u64" /* y */, "u64" /* a */, "u64" /* b */, "u32" /* m */, "u32" /* n */, "u32" /* k */, "u32" /* dtype_y */, "u32" /* dtype_a */, "u32" /* dtype_b */, "u32" /* form */], result: "i32" },
+  // int32_t nanogpt_matmul_relu_squared_grad(uint64_t context, uint64_t c, uint64_t a, uint64_t b, uint64_t y, uint32_t m, uint32_t n, uint32_t k, uint32_t dtype_c, uint32_t dtype_a, uint32_t dtype_b, uint32_t form)
+  nanogpt_matmul_relu_squared_grad: { parameters: ["u64" /* context */, "u64" /* c */, "u64" /* a */, "u64" /* b */, "u64" /* y */, "u32" /* m */, "u32" /* n */, "u32" /* k */, "u32" /* dtype_c */, "u32" /* dtype_a */, "u32" /* dtype_b */, "u32" /* form */], result: "i32" },
   // int32_t nanogpt_attention_start(uint64_t context, uint64_t start, uint64_t tokens, uint32_t N, uint32_t T, uint32_t window, uint32_t eos)
   nanogpt_attention_start: { parameters: ["u64" /* context */, "u64" /* start */, "u64" /* tokens */, "u32" /* N */, "u32" /* T */, "u32" /* window */, "u32" /* eos */], result: "i32" },
   // int32_t nanogpt_attention(uint64_t context, uint64_t y, uint64_t lse, uint64_t q, uint64_t k, uint64_t v, uint64_t start, uint32_t N, uint32_t T, uint32_t H, uint32_t D, uint32_t dtype, uint32_t form)

@@ -142,8 +142,8 @@ int32_t nanogpt_mix_grad_add(uint64_t context, uint64_t da, uint64_t db, uint64_
 int32_t nanogpt_mix_grad_add_both(uint64_t context, uint64_t da, uint64_t db, uint64_t ds, uint64_t dy, uint64_t a, uint64_t b, uint64_t s, uint64_t ra, uint64_t rb, uint32_t count, uint32_t size, uint32_t form, uint32_t index, uint32_t dtype);
 // y = max(x, 0)^2, act[count].
 int32_t nanogpt_relu_squared(uint64_t context, uint64_t y, uint64_t x, uint32_t count, uint32_t dtype);
-// dx = 2 max(x, 0) dy, act[count]. In place: dx may be dy.
-int32_t nanogpt_relu_squared_grad(uint64_t context, uint64_t dx, uint64_t x, uint64_t dy, uint32_t count, uint32_t dtype);
+// dx = 2 sqrt(y) dy, act[count], where y = max(x, 0)^2, so that sqrt(y) = max(x, 0). In place: dx may be dy.
+int32_t nanogpt_relu_squared_grad(uint64_t context, uint64_t dx, uint64_t y, uint64_t dy, uint32_t count, uint32_t dtype);
 // y = cap*tanh(x/cap), act[count].
 int32_t nanogpt_softcap(uint64_t context, uint64_t y, uint64_t x, uint32_t count, uint32_t dtype, double cap);
 // dx = (1 - tanh(x/cap)^2) dy, act[count].
@@ -186,6 +186,11 @@ int32_t nanogpt_norm_rope_grad(uint64_t context, uint64_t dx, uint64_t dy, uint6
 int32_t nanogpt_matmul(uint64_t context, uint64_t c, uint64_t a, uint64_t b, uint32_t m, uint32_t n, uint32_t k, uint32_t trans_a, uint32_t trans_b, uint32_t dtype_c, uint32_t dtype_a, uint32_t dtype_b, uint32_t accumulate, uint32_t form);
 // c = r + op(a) op(b), r: [m,n] of c's type, added before the one rounding to c's type. In place: c may be r.
 int32_t nanogpt_matmul_add(uint64_t context, uint64_t c, uint64_t a, uint64_t b, uint64_t r, uint32_t m, uint32_t n, uint32_t k, uint32_t trans_a, uint32_t trans_b, uint32_t dtype_c, uint32_t dtype_a, uint32_t dtype_b, uint32_t form);
+// y = max(a b^T, 0)^2, rounded once; a: [m,k], b: [n,k]. Types as those of nanogpt_matmul, y's as c's there.
+int32_t nanogpt_matmul_relu_squared(uint64_t context, uint64_t y, uint64_t a, uint64_t b, uint32_t m, uint32_t n, uint32_t k, uint32_t dtype_y, uint32_t dtype_a, uint32_t dtype_b, uint32_t form);
+// c = 2 sqrt(y) (a b), rounded once: the gradient through y = max(x, 0)^2 of a product a b that is the gradient of y;
+// a: [m,k], b: [k,n], y: [m,n] of c's type. Types as those of nanogpt_matmul. In place: c may be y.
+int32_t nanogpt_matmul_relu_squared_grad(uint64_t context, uint64_t c, uint64_t a, uint64_t b, uint64_t y, uint32_t m, uint32_t n, uint32_t k, uint32_t dtype_c, uint32_t dtype_a, uint32_t dtype_b, uint32_t form);
 
 // ---- Attention -----------------------------------------------------------------------------------------------
 

@@ -40,8 +40,8 @@ export const ELEMENTWISE_KERNELS: Readonly<Record<string, ReferenceKernel>> = {
     for (let i = 0; i < y.length; i++) y[i] = Math.max(get(x, i), 0) ** 2;
   },
   nanogpt_relu_squared_grad(t) {
-    const [dx, x, dy] = [reals(t, 0), reals(t, 1), reals(t, 2)];
-    for (let i = 0; i < dx.length; i++) dx[i] = 2 * Math.max(get(x, i), 0) * get(dy, i);
+    const [dx, y, dy] = [reals(t, 0), reals(t, 1), reals(t, 2)];
+    for (let i = 0; i < dx.length; i++) dx[i] = 2 * Math.sqrt(get(y, i)) * get(dy, i);
   },
   nanogpt_softcap(t, args) {
     const [y, x] = [reals(t, 0), reals(t, 1)];

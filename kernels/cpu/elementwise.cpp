@@ -4,6 +4,7 @@
 #include "check.h"
 #include "kernels.h"
 #include "reduce.h"
+#include "relu.h"
 #include "summand.h"
 
 namespace nanogpt::NANOGPT_ISA_NAMESPACE {
@@ -115,9 +116,6 @@ double sum_range(int64_t n, const float* x) {
   by_vectors(n, [&](int64_t i, auto lanes) { sum.add(load(x + i, lanes)); });
   return sum.total();
 }
-
-// max(x, 0) that lets NaN through.
-inline vf relu(vf x) { return x < 0.0f ? vf{} : x; }
 
 }  // namespace
 
@@ -262,18 +260,18 @@ int32_t relu_squared(uint64_t context, uint64_t y, uint64_t x, uint32_t count, u
   if (check.failed()) return check.status();
   by_type(dtype, [&](auto zero) {
     using T = decltype(zero);
-    map(check.context(), count, memory<T>(y), [](vf v) { return relu(v) * relu(v); }, memory<const T>(x));
+    map(check.context(), count, memory<T>(y), [](vf v) { return relu_squared(v); }, memory<const T>(x));
   });
   return NANOGPT_OK;
 }
 
-int32_t relu_squared_grad(uint64_t context, uint64_t dx, uint64_t x, uint64_t dy, uint32_t count, uint32_t dtype) {
+int32_t relu_squared_grad(uint64_t context, uint64_t dx, uint64_t y, uint64_t dy, uint32_t count, uint32_t dtype) {
   Check check(context, "relu_squared_grad");
-  check.address("dx", dx).address("x", x).address("dy", dy).size("count", count).dtype("dtype", dtype);
+  check.address("dx", dx).address("y", y).address("dy", dy).size("count", count).dtype("dtype", dtype);
   if (check.failed()) return check.status();
   by_type(dtype, [&](auto zero) {
     using T = decltype(zero);
-    map(check.context(), count, memory<T>(dx), [](vf v, vf d) { return 2.0f * relu(v) * d; }, memory<const T>(x),
+    map(check.context(), count, memory<T>(dx), [](vf v, vf d) { return relu_squared_grad(v, d); }, memory<const T>(y),
         memory<const T>(dy));
   });
   return NANOGPT_OK;

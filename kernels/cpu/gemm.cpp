@@ -5,6 +5,7 @@
 // that threads and blocks change no result. It knows no instruction and no op.
 #include "gemm.h"
 #include "micro.h"
+#include "relu.h"
 #include <algorithm>
 
 namespace nanogpt::NANOGPT_ISA_NAMESPACE {
@@ -75,18 +76,35 @@ struct Output {
   uint32_t dtype;
   bool accumulate;
   const void* residual;
+  Finish finish;
 };
 
-template <class T>
-void finish_tile(const Output& out, const float* sums, int64_t ld, int64_t row, int64_t column, int64_t rows, int64_t columns) {
+// Rows of c by vectors: `one` of sums where c has no residual, `two` of residual and sums where it has.
+template <class T, class One, class Two>
+void finish_rows(const Output& out, const float* sums, int64_t ld, int64_t row, int64_t column, int64_t rows, int64_t columns,
+                 One one, Two two) {
   for (int64_t i = 0; i < rows; i++) {
     const int64_t at = (row + i) * out.ldc + column;
     T* c = static_cast<T*>(out.c) + at;
     const T* added = out.accumulate ? c : out.residual != nullptr ? static_cast<const T*>(out.residual) + at : nullptr;
     const float* sum = sums + i * ld;
-    int64_t j = 0;
-    for (; j + kLanes <= columns; j += kLanes) store(c + j, added ? load(added + j) + load(sum + j) : load(sum + j));
-    for (; j < columns; j++) assign(c[j], added ? to_float(added[j]) + sum[j] : sum[j]);
+    by_vectors(columns, [&](int64_t j, auto lanes) {
+      const vf x = load(sum + j, lanes);
+      store(c + j, added ? two(load(added + j, lanes), x) : one(x), lanes);
+    });
+  }
+}
+
+template <class T>
+void finish_tile(const Output& out, const float* sums, int64_t ld, int64_t row, int64_t column, int64_t rows, int64_t columns) {
+  const auto same = [](vf sum) { return sum; };
+  const auto add = [](vf added, vf sum) { return added + sum; };
+  const auto square = [](vf sum) { return relu_squared(sum); };
+  const auto grad = [](vf y, vf sum) { return relu_squared_grad(y, sum); };
+  switch (out.finish) {
+    case Finish::added: return finish_rows<T>(out, sums, ld, row, column, rows, columns, same, add);
+    case Finish::relu_squared: return finish_rows<T>(out, sums, ld, row, column, rows, columns, square, add);
+    case Finish::relu_squared_grad: return finish_rows<T>(out, sums, ld, row, column, rows, columns, same, grad);
   }
 }
 
@@ -262,7 +280,7 @@ void multiply_parts(Context& context, const Product& p, float* packed, size_t pa
   const int64_t most = capacity / round_up(shared_depth, 32) / Fitting::kSharedUnit * Fitting::kSharedUnit;
   for (int64_t row = 0; row < shared_rows; row += most) {
     for (int64_t k = 0; k < p.k; k += shared_depth) {
-      const Output output{p.c, p.ldc, p.dtype_c, p.accumulate || k > 0, k > 0 ? nullptr : p.residual};
+      const Output output{p.c, p.ldc, p.dtype_c, p.accumulate || k > 0, k > 0 ? nullptr : p.residual, p.finish};
       const Fitting part{context, kLocalIsA ? p.a : p.b, kLocalIsA ? p.b : p.a, output, local_rows, row,
                          std::min(most, shared_rows - row), k, std::min(p.k, k + shared_depth), depths, packed};
       part.run();
@@ -285,7 +303,8 @@ Operand from(const Operand& x, int64_t row, int64_t column) {
   return {static_cast<const std::byte*>(x.data) + at * (x.dtype == NANOGPT_BF16 ? 2 : 4), x.ld, x.transposed, x.dtype};
 }
 
-// A bf16 result whose operands do not fit for all of k: sums are float32 in scratch until they are whole.
+// A result that is more than sums in float32, whose operands do not fit for all of k: sums are float32 in scratch until they
+// are whole.
 template <class Engine>
 void multiply_through_sums(Context& context, const Product& p) {
   constexpr int64_t kSide = 1024;  // of the float32 block of sums: 4 MB of the scratch
@@ -296,7 +315,7 @@ void multiply_through_sums(Context& context, const Product& p) {
       const int64_t rows = std::min(kSide, p.m - row), columns = std::min(kSide, p.n - column);
       const Product part{rows, columns, p.k, from(p.a, row, 0), from(p.b, 0, column), sums, columns, NANOGPT_F32};
       multiply_with<Engine>(context, part, sums + kSumBytes / 4, kSharedScratchBytes - kSumBytes);
-      const Output output{p.c, p.ldc, p.dtype_c, p.accumulate, p.residual};
+      const Output output{p.c, p.ldc, p.dtype_c, p.accumulate, p.residual, p.finish};
       context.parallel(rows, [&](int64_t i, int) { finish(output, sums + i * columns, columns, row + i, column, 1, columns); });
     }
   }
@@ -306,7 +325,8 @@ template <class Engine>
 void multiply_any(Context& context, const Product& p) {
   const int64_t narrow = std::min(p.m, p.n) + std::max(Engine::kRows, Engine::kColumns);
   const int64_t bytes = narrow * round_up(p.k, 32) * word_bytes_per_depth<Engine>();
-  if (p.dtype_c == NANOGPT_BF16 && p.k > kSharedDepth && bytes > static_cast<int64_t>(kSharedScratchBytes)) {
+  const bool sums = p.dtype_c == NANOGPT_F32 && p.finish == Finish::added;
+  if (!sums && p.k > kSharedDepth && bytes > static_cast<int64_t>(kSharedScratchBytes)) {
     multiply_through_sums<Engine>(context, p);
   } else {
     multiply_with<Engine>(context, p, reinterpret_cast<float*>(context.shared_scratch()), kSharedScratchBytes);

@@ -15,7 +15,15 @@ struct Operand {
   uint32_t dtype;  // NANOGPT_F32 or NANOGPT_BF16
 };
 
-// c = a b (+ c) (+ residual); a is [m,k], b is [k,n] after transposition, c is row-major with row stride ldc.
+// What becomes of finished sums on their way into c.
+enum class Finish : uint8_t {
+  added,              // c = a b (+ c) (+ residual)
+  relu_squared,       // c = max(a b, 0)^2
+  relu_squared_grad,  // c = 2 sqrt(residual) a b
+};
+
+// c = a b (+ c) (+ residual), or what `finish` says; a is [m,k], b is [k,n] after transposition, c is row-major with row
+// stride ldc.
 struct Product {
   int64_t m, n, k;
   Operand a, b;
@@ -24,6 +32,7 @@ struct Product {
   uint32_t dtype_c;
   bool accumulate = false;         // c += (float32 c only)
   const void* residual = nullptr;  // same type, shape and stride as c, added before the one rounding; may equal c
+  Finish finish = Finish::added;
 };
 
 // Runs a product on the whole pool. If a or b is bf16 both are rounded to bf16 before multiplying; sums are float32.

@@ -18,7 +18,7 @@ int32_t mix_grad(uint64_t context, uint64_t da, uint64_t db, uint64_t ds, uint64
 int32_t mix_grad_add(uint64_t context, uint64_t da, uint64_t db, uint64_t ds, uint64_t dy, uint64_t a, uint64_t b, uint64_t s, uint64_t r, uint32_t count, uint32_t size, uint32_t form, uint32_t index, uint32_t into, uint32_t dtype);
 int32_t mix_grad_add_both(uint64_t context, uint64_t da, uint64_t db, uint64_t ds, uint64_t dy, uint64_t a, uint64_t b, uint64_t s, uint64_t ra, uint64_t rb, uint32_t count, uint32_t size, uint32_t form, uint32_t index, uint32_t dtype);
 int32_t relu_squared(uint64_t context, uint64_t y, uint64_t x, uint32_t count, uint32_t dtype);
-int32_t relu_squared_grad(uint64_t context, uint64_t dx, uint64_t x, uint64_t dy, uint32_t count, uint32_t dtype);
+int32_t relu_squared_grad(uint64_t context, uint64_t dx, uint64_t y, uint64_t dy, uint32_t count, uint32_t dtype);
 int32_t softcap(uint64_t context, uint64_t y, uint64_t x, uint32_t count, uint32_t dtype, double cap);
 int32_t softcap_grad(uint64_t context, uint64_t dx, uint64_t x, uint64_t dy, uint32_t count, uint32_t dtype, double cap);
 int32_t mean(uint64_t context, uint64_t y, uint64_t x, uint32_t count);
@@ -35,6 +35,8 @@ int32_t norm_rope(uint64_t context, uint64_t y, uint64_t x, uint64_t table, uint
 int32_t norm_rope_grad(uint64_t context, uint64_t dx, uint64_t dy, uint64_t x, uint64_t table, uint32_t N, uint32_t T, uint32_t H, uint32_t D, uint32_t dtype, double eps);
 int32_t matmul(uint64_t context, uint64_t c, uint64_t a, uint64_t b, uint32_t m, uint32_t n, uint32_t k, uint32_t trans_a, uint32_t trans_b, uint32_t dtype_c, uint32_t dtype_a, uint32_t dtype_b, uint32_t accumulate, uint32_t form);
 int32_t matmul_add(uint64_t context, uint64_t c, uint64_t a, uint64_t b, uint64_t r, uint32_t m, uint32_t n, uint32_t k, uint32_t trans_a, uint32_t trans_b, uint32_t dtype_c, uint32_t dtype_a, uint32_t dtype_b, uint32_t form);
+int32_t matmul_relu_squared(uint64_t context, uint64_t y, uint64_t a, uint64_t b, uint32_t m, uint32_t n, uint32_t k, uint32_t dtype_y, uint32_t dtype_a, uint32_t dtype_b, uint32_t form);
+int32_t matmul_relu_squared_grad(uint64_t context, uint64_t c, uint64_t a, uint64_t b, uint64_t y, uint32_t m, uint32_t n, uint32_t k, uint32_t dtype_c, uint32_t dtype_a, uint32_t dtype_b, uint32_t form);
 int32_t attention_start(uint64_t context, uint64_t start, uint64_t tokens, uint32_t N, uint32_t T, uint32_t window, uint32_t eos);
 int32_t attention(uint64_t context, uint64_t y, uint64_t lse, uint64_t q, uint64_t k, uint64_t v, uint64_t start, uint32_t N, uint32_t T, uint32_t H, uint32_t D, uint32_t dtype, uint32_t form);
 int32_t attention_grad(uint64_t context, uint64_t dq, uint64_t dk, uint64_t dv, uint64_t dy, uint64_t q, uint64_t k, uint64_t v, uint64_t y, uint64_t lse, uint64_t start, uint64_t workspace, uint32_t N, uint32_t T, uint32_t H, uint32_t D, uint32_t dtype, uint32_t form);

@@ -63,4 +63,27 @@ int32_t matmul_add(uint64_t context, uint64_t c, uint64_t a, uint64_t b, uint64_
   return NANOGPT_OK;
 }
 
+int32_t matmul_relu_squared(uint64_t context, uint64_t y, uint64_t a, uint64_t b, uint32_t m, uint32_t n, uint32_t k,
+                            uint32_t dtype_y, uint32_t dtype_a, uint32_t dtype_b, uint32_t form) {
+  Context& on = context_at(context);
+  Product product = product_of(y, a, b, m, n, k, 0, 1, dtype_y, dtype_a, dtype_b);
+  if (const int32_t status = check(on, "Matmul_relu_squared", product, 0, 1, form)) return status;
+  product.finish = Finish::relu_squared;
+  multiply(on, product);
+  return NANOGPT_OK;
+}
+
+int32_t matmul_relu_squared_grad(uint64_t context, uint64_t c, uint64_t a, uint64_t b, uint64_t y, uint32_t m, uint32_t n,
+                                 uint32_t k, uint32_t dtype_c, uint32_t dtype_a, uint32_t dtype_b, uint32_t form) {
+  Context& on = context_at(context);
+  Product product = product_of(c, a, b, m, n, k, 0, 0, dtype_c, dtype_a, dtype_b);
+  if (const int32_t status = check(on, "Matmul_relu_squared_grad", product, 0, 0, form)) return status;
+  if (y == 0)
+    return on.fail(NANOGPT_INVALID, "Matmul_relu_squared_grad of [%u,%u]: expected an address for y, found null", m, n);
+  product.residual = reinterpret_cast<const void*>(y);
+  product.finish = Finish::relu_squared_grad;
+  multiply(on, product);
+  return NANOGPT_OK;
+}
+
 }  // namespace nanogpt::NANOGPT_ISA_NAMESPACE

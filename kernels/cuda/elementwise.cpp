@@ -68,12 +68,12 @@ NANOGPT_EXPORT int32_t nanogpt_relu_squared(uint64_t context, uint64_t y, uint64
   return launch_elementwise(check, by_type(dtype, "relu_squared_f32", "relu_squared_bf16"), y, x, 0, count, dtype);
 }
 
-NANOGPT_EXPORT int32_t nanogpt_relu_squared_grad(uint64_t context, uint64_t dx, uint64_t x, uint64_t dy, uint32_t count,
+NANOGPT_EXPORT int32_t nanogpt_relu_squared_grad(uint64_t context, uint64_t dx, uint64_t y, uint64_t dy, uint32_t count,
                                                  uint32_t dtype) {
   Check check(context, "relu_squared_grad");
-  check.address("dx", dx).address("x", x).address("dy", dy).size("count", count).dtype("dtype", dtype);
+  check.address("dx", dx).address("y", y).address("dy", dy).size("count", count).dtype("dtype", dtype);
   if (check.failed()) return check.status();
-  return launch_elementwise(check, by_type(dtype, "relu_squared_grad_f32", "relu_squared_grad_bf16"), dx, x, dy, count, dtype);
+  return launch_elementwise(check, by_type(dtype, "relu_squared_grad_f32", "relu_squared_grad_bf16"), dx, y, dy, count, dtype);
 }
 
 NANOGPT_EXPORT int32_t nanogpt_softcap(uint64_t context, uint64_t y, uint64_t x, uint32_t count, uint32_t dtype, double cap) {

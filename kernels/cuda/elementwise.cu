@@ -1,7 +1,8 @@
 // Elementwise kernels: each thread a pack of elements, striding over the grid; memory-bound. Arithmetic is float32 whatever
 // the type, rounded once, at the store. Nothing here knows rows or shapes.
-// May include only vectors.h and elementwise.h.
+// May include only vectors.h, relu.h and elementwise.h.
 #include "elementwise.h"
+#include "relu.h"
 #include "vectors.h"
 
 namespace nanogpt::cuda {
@@ -16,9 +17,6 @@ template <class T, class F>
 DEVICE void map_two(const ElementwiseParams& p, F f) {
   map<kPack<T>>(p.count, static_cast<T*>(p.y), f, static_cast<const T*>(p.a), static_cast<const T*>(p.b));
 }
-
-// max(x, 0) that lets NaN through.
-DEVICE float relu(float x) { return x < 0.0f ? 0.0f : x; }
 
 template <class T>
 DEVICE void fill(const ElementwiseParams& p) {
@@ -56,14 +54,14 @@ KERNELS_BY_TYPE(affine, ElementwiseParams, 256)
 
 template <class T>
 DEVICE void relu_squared(const ElementwiseParams& p) {
-  map_one<T>(p, [](float x) { return relu(x) * relu(x); });
+  map_one<T>(p, [](float x) { return relu_squared(x); });
 }
 KERNELS_BY_TYPE(relu_squared, ElementwiseParams, 256)
 
-// a: x, b: dy.
+// a: y, b: dy.
 template <class T>
 DEVICE void relu_squared_grad(const ElementwiseParams& p) {
-  map_two<T>(p, [](float x, float dy) { return 2.0f * relu(x) * dy; });
+  map_two<T>(p, [](float y, float dy) { return relu_squared_grad(y, dy); });
 }
 KERNELS_BY_TYPE(relu_squared_grad, ElementwiseParams, 256)
 

@@ -51,3 +51,27 @@ NANOGPT_EXPORT int32_t nanogpt_matmul_add(uint64_t context, uint64_t c, uint64_t
   product.added = memory<const void>(r);
   return multiply(check.context(), check.op(), product, form);
 }
+
+NANOGPT_EXPORT int32_t nanogpt_matmul_relu_squared(uint64_t context, uint64_t y, uint64_t a, uint64_t b, uint32_t m, uint32_t n,
+                                                   uint32_t k, uint32_t dtype_y, uint32_t dtype_a, uint32_t dtype_b,
+                                                   uint32_t form) {
+  Check check(context, "matmul_relu_squared");
+  Product product = product_of(y, a, b, m, n, k, 0, 1, dtype_y, dtype_a, dtype_b);
+  check_product(check, product);
+  if (check.failed()) return check.status();
+  product.finish.kind = FinishKind::relu_squared;
+  return multiply(check.context(), check.op(), product, form);
+}
+
+NANOGPT_EXPORT int32_t nanogpt_matmul_relu_squared_grad(uint64_t context, uint64_t c, uint64_t a, uint64_t b, uint64_t y,
+                                                        uint32_t m, uint32_t n, uint32_t k, uint32_t dtype_c,
+                                                        uint32_t dtype_a, uint32_t dtype_b, uint32_t form) {
+  Check check(context, "matmul_relu_squared_grad");
+  Product product = product_of(c, a, b, m, n, k, 0, 0, dtype_c, dtype_a, dtype_b);
+  check_product(check, product);
+  check.address("y", y);
+  if (check.failed()) return check.status();
+  product.finish.kind = FinishKind::relu_squared_grad;
+  product.added = memory<const void>(y);
+  return multiply(check.context(), check.op(), product, form);
+}

@@ -5,7 +5,8 @@
 import type { Device, DeviceDescription } from "../../ffi/device.ts";
 import { InternalError, RunError } from "../base/errors.ts";
 import { formatTable, formatWorkers } from "../base/units.ts";
-import { OP_NAMES, type OpName } from "../graph/op.ts";
+import type { OpName } from "../graph/op.ts";
+import { KERNEL_OPS } from "../graph/ops.ts";
 import { checkGolden, type GoldenReport } from "../run/check_golden.ts";
 import { checkOp, type KernelChoice, kernelChoices, type OpResult } from "../run/check_ops.ts";
 import { type Precision, targetOf } from "../run/devices.ts";
@@ -102,7 +103,7 @@ function showGolden(
 export function checkTable(device: Device, precisions: readonly Precision[], json: boolean): boolean {
   const target = targetOf(device);
   const results = precisions.flatMap((precision) =>
-    OP_NAMES.flatMap((op) =>
+    KERNEL_OPS.flatMap((op) =>
       kernelChoices(op, precision, target).map((choice) => attempt(device, op, precision, choice))
     )
   );

@@ -5,7 +5,7 @@
 import type { GraphBuilder } from "./builder.ts";
 import type { Attrs, Node, TensorType, Value } from "./node.ts";
 
-/** Every op, in the order of kernels/abi.h. The table in ops.ts is total over this list. */
+/** Every op, in the order of kernels/abi.h, then those without a kernel. The table in ops.ts is total over this list. */
 export const OP_NAMES = [
   "fill",
   "cast",
@@ -36,6 +36,8 @@ export const OP_NAMES = [
   "normRopeGrad",
   "matmul",
   "matmulAdd",
+  "matmulReluSquared",
+  "matmulReluSquaredGrad",
   "attentionStart",
   "attention",
   "attentionGrad",
@@ -48,6 +50,7 @@ export const OP_NAMES = [
   "frobeniusNormalise",
   "newtonSchulz",
   "applyUpdate",
+  "mlp",
 ] as const;
 
 export type OpName = typeof OP_NAMES[number];
@@ -104,8 +107,11 @@ export interface OpDef {
   readonly gradient: GradientRule | "none";
   /** Floating-point operations (a multiply-add counts two). */
   flops(s: Signature): number;
-  /** The C function, and its sizes and scalars after the addresses. */
-  readonly symbol: string;
+  /**
+   * The C function, and its sizes and scalars after the addresses. Null: no device has a kernel for the op, which is there
+   * for its gradient rule, and always expanded.
+   */
+  readonly symbol: string | null;
   args(s: Signature): number[];
   /** Output index -> index of the input it overwrites (that input gets no address of its own in the call). */
   readonly inPlace?: Readonly<Record<number, number>>;

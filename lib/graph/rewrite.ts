@@ -29,8 +29,12 @@ export function dropDead(graph: Graph): Graph {
   return { ...graph, nodes: nodes.reverse() };
 }
 
-/** The graph with each op that `lacks` names expanded into plain ops, again and again until none is left. */
-export function expandOps(graph: Graph, lacks: (op: OpName) => boolean): Graph {
+/**
+ * The graph with each op that `lacking` names, and each that no device has a kernel for, expanded into plain ops, again and
+ * again until none is left.
+ */
+export function expandOps(graph: Graph, lacking: (op: OpName) => boolean): Graph {
+  const lacks = (op: OpName) => OPS[op].symbol === null || lacking(op);
   if (!graph.nodes.some((node) => lacks(node.op))) return graph;
   const b = new GraphBuilder();
   const made = new Map<Value, Value>();
@@ -64,7 +68,7 @@ export function expandOps(graph: Graph, lacks: (op: OpName) => boolean): Graph {
   const outputs = Object.fromEntries(
     Object.entries(graph.outputs).map(([name, value]) => [name, moved(value)]),
   );
-  return expandOps(dropDead(b.build(graph.name, outputs)), lacks);
+  return expandOps(dropDead(b.build(graph.name, outputs)), lacking);
 }
 
 /** The nodes in their own order as far as possible, each after the nodes that make its inputs. */

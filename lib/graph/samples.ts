@@ -18,6 +18,8 @@ export type Draw =
   | { readonly kind: "normal"; readonly scale: number }
   /** Uniform between two bounds. */
   | { readonly kind: "uniform"; readonly low: number; readonly high: number }
+  /** max(x, 0)^2 of normal x of standard deviation 1: what relu squared gives. */
+  | { readonly kind: "reluSquared" }
   /** Whole numbers 0 .. below - 1; each is `eos` instead with this share. */
   | { readonly kind: "ids"; readonly below: number; readonly eos?: number; readonly share?: number }
   /** First visible rows of attention over sequences of `T`: documents of about ten tokens, and a window. */
@@ -97,6 +99,8 @@ export function drawInput(c: Case, input: number): Float64Array {
   switch (draw.kind) {
     case "normal":
       return drawNormal(stream, count, draw.scale);
+    case "reluSquared":
+      return drawNormal(stream, count).map((x) => Math.max(x, 0) ** 2);
     case "uniform":
       return units(stream, count).map((u) => draw.low + (draw.high - draw.low) * u);
     case "ids":

@@ -20,6 +20,8 @@ const ids = (count: number, below: number): SampleInput => ({
 const drawn = (input: SampleInput, draw: Draw): SampleInput => ({ ...input, draw });
 const scaled = (input: SampleInput, scale: number) => drawn(input, { kind: "normal", scale });
 
+const SQUARES: Draw = { kind: "reluSquared" };
+
 /** Any shape does for these. */
 const SHAPES: readonly Shape[] = [[1], [37], [33, 65], [263, 131]];
 
@@ -103,6 +105,39 @@ function products(third: boolean): Sample[] {
         inputs: [input(a, typeA), input(b, typeB), ...(third ? [input([m, n], type)] : [])],
         attrs: { transA, transB, dtype: type, ...(third ? {} : { accumulate: 0 }) },
       };
+    });
+  });
+}
+
+/** (m, n, k) of products that end with relu squared or its gradient: around whole rows of 8, one tile, and its neighbours. */
+const SQUARED_PRODUCTS = [
+  [1, 1, 1],
+  [33, 65, 17],
+  [7, 131, 64],
+  [129, 130, 67],
+  [130, 1, 63],
+  [257, 129, 130],
+  [5, 17, 1031],
+  [1, 8, 8],
+  [33, 40, 104],
+  [96, 192, 128],
+  [129, 264, 72],
+  [263, 136, 320],
+] as const;
+
+/** Products of a (m, k) and b, which is stored (n, k), or for the gradient (k, n) with y (m, n) beside it. */
+function squaredProducts(gradient: boolean): Sample[] {
+  return SQUARED_PRODUCTS.flatMap(([m, n, k], i) => {
+    const types: ("act" | "real")[][] = [["act", "act", "act"]];
+    if (i % 3 === 2) types.push(["act", "real", "act"], ["act", "act", "real"], ["real", "real", "real"]);
+    return types.map(([typeA = "act", typeB = "act", type = "act"]) => {
+      const input = (shape: Shape, of: "act" | "real") => of === "act" ? act(...shape) : real(...shape);
+      return gradient
+        ? {
+          inputs: [input([m, k], typeA), input([k, n], typeB), drawn(input([m, n], type), SQUARES)],
+          attrs: {},
+        }
+        : { inputs: [input([m, k], typeA), input([n, k], typeB)], attrs: { dtype: type } };
     });
   });
 }
@@ -214,7 +249,10 @@ export const SAMPLES: Readonly<Record<OpName, readonly Sample[]>> = {
   ],
   mixGradAddBoth: mixGrads(2),
   reluSquared: elementwise(1),
-  reluSquaredGrad: elementwise(2),
+  reluSquaredGrad: SHAPES.map((shape) => ({
+    inputs: [drawn(act(...shape), SQUARES), act(...shape)],
+    attrs: {},
+  })),
   softcap: [...elementwise(1, { cap: 30 }), ...elementwise(1, { cap: 0.5 })],
   softcapGrad: [...elementwise(2, { cap: 30 }), ...elementwise(2, { cap: 0.5 })],
   mean: [1, 77, 4099].map((count) => ({ inputs: [real(count)], attrs: {} })),
@@ -244,6 +282,8 @@ export const SAMPLES: Readonly<Record<OpName, readonly Sample[]>> = {
   normRopeGrad: rotations(2, (T, heads) => [{ T, heads, eps: 0.0078125 }]),
   matmul: products(false),
   matmulAdd: products(true),
+  matmulReluSquared: squaredProducts(false),
+  matmulReluSquaredGrad: squaredProducts(true),
   attentionStart: [[1, 1, 1], [77, 77, 13], [99, 33, 1000], [130, 65, 1]].map((
     [N = 1, T = 1, window = 1],
   ) => ({
@@ -275,5 +315,10 @@ export const SAMPLES: Readonly<Record<OpName, readonly Sample[]>> = {
   applyUpdate: [1, 37, 4099].map((count) => ({
     inputs: [real(count), real(count), SCALARS],
     attrs: { factor: 0.06 },
+  })),
+  // Rows N, width C, hidden width F.
+  mlp: [[1, 1, 1], [33, 17, 65], [65, 24, 96]].map(([N = 1, C = 1, F = 1]) => ({
+    inputs: [act(N, C), real(F, C), real(C, F), act(N, C)],
+    attrs: {},
   })),
 };

@@ -136,8 +136,6 @@ function block(context: BlockContext, layer: number, input: Value): Value {
   const weight = (name: string, shape: number[]) => b.parameter(`blocks.${layer}.${name}`, shape, real);
   const linear = (h: Value, name: string, rows: number, columns: number) =>
     b.one("matmul", [h, weight(name, [rows, columns])], product(0, 1, batch.act));
-  const linearAdd = (h: Value, name: string, rows: number, columns: number, residual: Value) =>
-    b.one("matmulAdd", [h, weight(name, [rows, columns]), residual], product(0, 1, batch.act));
 
   let x = b.one("mix", [input, context.x0, weight("residual_mix", [2])], { form: MIX.pair, index: 0 });
   const h = norm(b, model, x);
@@ -153,9 +151,9 @@ function block(context: BlockContext, layer: number, input: Value): Value {
     heads: model.heads,
     window: model.window,
   });
-  x = linearAdd(y, "attn.proj.weight", C, C, x);
-  const up = linear(norm(b, model, x), "mlp.up.weight", 4 * C, C);
-  return linearAdd(b.one("reluSquared", [up]), "mlp.down.weight", C, 4 * C, x);
+  x = b.one("matmulAdd", [y, weight("attn.proj.weight", [C, C]), x], product(0, 1, batch.act));
+  const up = weight("mlp.up.weight", [4 * C, C]);
+  return b.one("mlp", [norm(b, model, x), up, weight("mlp.down.weight", [C, 4 * C]), x]);
 }
 
 function norm(b: GraphBuilder, model: ModelConfig, x: Value): Value {

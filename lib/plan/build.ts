@@ -5,7 +5,7 @@
 import { InternalError } from "../base/errors.ts";
 import { at, formatType, type Graph, type Node, type Value } from "../graph/node.ts";
 import type { FormName, OpDef, OpName, Signature } from "../graph/op.ts";
-import { OPS } from "../graph/ops.ts";
+import { OPS, symbolOf } from "../graph/ops.ts";
 import { dropDead, expandOps } from "../graph/rewrite.ts";
 import { insertWorkingCopies } from "./copies.ts";
 import { hoist } from "./hoist.ts";
@@ -348,7 +348,7 @@ class ProgramLayout {
       op: node.op,
       ...(form && { form }),
       phase: node.phase,
-      symbol: def.symbol,
+      symbol: symbolOf(node.op),
       tensors,
       args: def.args(signature),
       flops: def.flops(node),
@@ -363,7 +363,7 @@ class ProgramLayout {
       kind: "kernel",
       op: "add",
       phase: node.phase,
-      symbol: OPS.add.symbol,
+      symbol: symbolOf("add"),
       tensors: [target, target, short],
       args: OPS.add.args(sum),
       flops: OPS.add.flops(sum),

@@ -32,6 +32,8 @@ const HEAD_WIDTHS: Readonly<Record<"mma" | "wgmma", readonly number[]>> = {
 const WGMMA_OPS: readonly OpName[] = [
   "matmul",
   "matmulAdd",
+  "matmulReluSquared",
+  "matmulReluSquaredGrad",
   "headLoss",
   "headLossGrad",
   "newtonSchulz",
@@ -69,6 +71,8 @@ function fitsTiles(op: OpName, s: Signature, headWidths: readonly number[]): boo
   switch (op) {
     case "matmul":
     case "matmulAdd":
+    case "matmulReluSquared":
+    case "matmulReluSquaredGrad":
       return operands.every(isNarrow) && [...operands, at(s.outputs, 0)].every(hasWholeRows);
     case "headLoss":
     case "headLossGrad":

@@ -102,6 +102,8 @@ const GROUP_OF: Readonly<Record<OpName, Group | null>> = {
   normRopeGrad: "q, k, v",
   matmul: null,
   matmulAdd: null,
+  matmulReluSquared: "mlp",
+  matmulReluSquaredGrad: "mlp",
   attentionStart: "attention",
   attention: "attention",
   attentionGrad: "attention",
@@ -114,6 +116,7 @@ const GROUP_OF: Readonly<Record<OpName, Group | null>> = {
   frobeniusNormalise: "optimisers",
   newtonSchulz: "optimisers",
   applyUpdate: "optimisers",
+  mlp: "mlp",
 };
 
 /** Where a product or mix belongs, by the parameter among its tensors, under its own name, its copy's or gradient's. */
@@ -141,8 +144,15 @@ function kernelsOf(step: Step, group: Group, keys: number): Kernel[] {
   const common = { group, phase: step.phase, name: step.op, shapes: shapesOf(step) };
   switch (step.op) {
     case "matmul":
-    case "matmulAdd":
-      return [productOf(step, common)];
+    case "matmulAdd": {
+      const [transA, transB] = step.args.slice(3);
+      const residual = step.op === "matmulAdd" ? tensorBytes(at(step.tensors, 0)) : 0;
+      return [productOf(step, transA ? "wgrad" : transB ? "forward" : "dgrad", common, residual)];
+    }
+    case "matmulReluSquared":
+      return [productOf(step, "forward", common, 0)];
+    case "matmulReluSquaredGrad":
+      return [productOf(step, "dgrad", common, tensorBytes(at(step.tensors, 0)))];
     case "attention": {
       const [N, C, D] = attentionSizes(step);
       const work = { kind: "attention", direction: "forward", headWidth: D } as const;
@@ -175,15 +185,14 @@ function kernelsOf(step: Step, group: Group, keys: number): Kernel[] {
 
 type Common = Pick<Kernel, "group" | "phase" | "name" | "shapes">;
 
-function productOf(step: Step, common: Common): Kernel {
-  const [m, n, k, transA, transB] = step.args;
-  const form: ProductForm = transA ? "wgrad" : transB ? "forward" : "dgrad";
-  const residual = step.op === "matmulAdd" ? tensorBytes(at(step.tensors, 0)) : 0;
+/** A product whose epilogue reads or writes `epilogueBytes` beside the result. */
+function productOf(step: Step, form: ProductForm, common: Common, epilogueBytes: number): Kernel {
+  const [m, n, k] = step.args;
   return productKernel({ m: whole(m), n: whole(n), k: whole(k), form }, {
     ...common,
     flops: step.flops,
     bytes: step.bytes,
-    epilogueBytes: residual,
+    epilogueBytes,
   });
 }
 

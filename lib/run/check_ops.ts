@@ -9,7 +9,7 @@ import { elementCount } from "../base/shape.ts";
 import type { Device, TensorRef } from "../../ffi/device.ts";
 import { at, type TensorType } from "../graph/node.ts";
 import { type FormName, FORMS, type OpName } from "../graph/op.ts";
-import { OPS } from "../graph/ops.ts";
+import { OPS, symbolOf } from "../graph/ops.ts";
 import { type Case, caseName, casesOf, drawInput, drawNormal, streamOf } from "../graph/samples.ts";
 import { type Chip, chipOf, formAllowed } from "../plan/forms.ts";
 import { activationType, type PlanTarget, type Precision } from "./devices.ts";
@@ -184,7 +184,7 @@ export function runCase(device: Device, w: Weighed, variant: Variant, form?: For
   try {
     memory.upload(0, before);
     const refs = [...outputs, ...inputs, ...workspace].map(({ ref }) => ref);
-    device.bind(def.symbol, memory, refs, def.args(signature))();
+    device.bind(symbolOf(c.op), memory, refs, def.args(signature))();
     memory.download(0, after);
   } finally {
     memory.free();

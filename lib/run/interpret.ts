@@ -10,7 +10,7 @@ import { ReferenceDevice } from "../../ffi/reference/device.ts";
 import { GraphBuilder } from "../graph/builder.ts";
 import { at, type Attrs, type Graph, type Node, type TensorType, type Value } from "../graph/node.ts";
 import type { OpName } from "../graph/op.ts";
-import { OPS } from "../graph/ops.ts";
+import { OPS, symbolOf } from "../graph/ops.ts";
 import { expandOps } from "../graph/rewrite.ts";
 import { decodeValues, encodeValues } from "./executor.ts";
 
@@ -87,7 +87,7 @@ function runNode(device: ReferenceDevice, node: Node, inputs: readonly Numbers[]
   });
   const memory = device.allocate(bytes);
   for (const { ref, from } of tensors) if (from) memory.upload(ref.offset, encodeValues(ref, from));
-  device.bind(def.symbol, memory, tensors.map(({ ref }) => ref), def.args(node))();
+  device.bind(symbolOf(node.op), memory, tensors.map(({ ref }) => ref), def.args(node))();
   return node.outputs.map((_, i) => {
     const { ref } = at(tensors, i);
     const found = new Uint8Array(ref.count * bytesOf(ref.dtype));

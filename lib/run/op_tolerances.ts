@@ -5,6 +5,7 @@
 
 import type { DType } from "../base/dtype.ts";
 import type { Tolerance } from "../base/compare.ts";
+import { InternalError } from "../base/errors.ts";
 import { at, numberAttr } from "../graph/node.ts";
 import type { OpName } from "../graph/op.ts";
 import type { Case } from "../graph/samples.ts";
@@ -37,6 +38,7 @@ export function toleranceOf(w: Weighed, output: number): Tolerance {
     w.case.attrs.dtype === "bf16";
   if (w.case.op === "newtonSchulz") return { mark: MARKS[narrow ? "bf16" : "fp32"].newtonSchulz };
   const row = OP_TOLERANCES[w.case.op];
+  if (row === null) throw new InternalError(`${w.case.op} has no kernel to be judged`);
   const inside = row.inside(w.case) * ROUNDING.f32 + (narrow ? (row.insideBf16 ?? 0) * ROUNDING.bf16 : 0);
   if (inside === 0) return { relative: ROUNDING[type] };
   const size = row.size ? row.size(w, output) : rms(at(w.expected, output));
@@ -69,7 +71,7 @@ const input = (w: Weighed, i: number) => at(w.inputs, i);
 /** Terms of the sums of a product. */
 function innerSize(c: Case): number {
   const [a = 1, b = 1] = at(c.inputs, 0).shape;
-  return numberAttr(c.attrs, "transA") ? a : b;
+  return c.attrs.transA === 1 ? a : b;
 }
 
 const products: Row = {
@@ -107,8 +109,8 @@ const normGrad: Row = {
 
 const headWidth = (c: Case) => (at(c.inputs, 0).shape[1] ?? NaN) / numberAttr(c.attrs, "heads");
 
-/** The bounds, op by op. Newton-Schulz has the pass marks of golden files instead. */
-const OP_TOLERANCES: Readonly<Record<OpName, Row>> = {
+/** The bounds, op by op; null where no device has a kernel. Newton-Schulz has the pass marks of golden files instead. */
+const OP_TOLERANCES: Readonly<Record<OpName, Row | null>> = {
   fill: one,
   cast: one,
   add: one,
@@ -154,6 +156,16 @@ const OP_TOLERANCES: Readonly<Record<OpName, Row>> = {
   },
   matmul: products,
   matmulAdd: products,
+  matmulReluSquared: {
+    reason: "the square of a product: twice its relative error, and near 0 that of sums which cancel",
+    inside: (c) => 3 * (innerSize(c) + 4),
+  },
+  matmulReluSquaredGrad: {
+    reason: "K float32 roundings for sums of K terms, of the largest factor 2 sqrt(y)",
+    inside: (c) => innerSize(c) + 8,
+    size: (w) =>
+      2 * Math.sqrt(largest(input(w, 2)) * innerSize(w.case)) * rms(input(w, 0)) * rms(input(w, 1)),
+  },
   attentionStart: { reason: "whole numbers", inside: () => 0 },
   attention: {
     reason: "scores of D terms, exponentials, sums of at most N; bf16: probabilities rounded",
@@ -202,4 +214,5 @@ const OP_TOLERANCES: Readonly<Record<OpName, Row>> = {
   frobeniusNormalise: { reason: "a long sum in double, one quotient", inside: few },
   newtonSchulz: { reason: "the pass marks of golden files, in the norm", inside: () => 0 },
   applyUpdate: pointwise,
+  mlp: null,
 };

@@ -140,15 +140,49 @@ Deno.test("the GPU's products let infinity and NaN through, into their own row o
   const a = gridValues(m * k, 2), b = gridValues(k * n, 3).map((x) => Math.abs(x) + 1);
   a[1 * k + 7] = Infinity;
   a[3 * k + 39] = NaN;
-  const form: Form = { transA: false, transB: false, a: "bf16", b: "bf16", c: "bf16", mode: "overwrite" };
+  const common = { transA: false, a: "bf16", b: "bf16", c: "bf16" } as const;
+  const forms: readonly Form[] = [
+    { ...common, transB: false, mode: "overwrite" },
+    { ...common, transB: true, mode: "relu squared" },
+    { ...common, transB: false, mode: "relu squared grad" },
+  ];
   for (const kernelForm of ALL_FORMS) {
     withRunner(kernelForm, (runner) => {
-      const c = runner.run(form, sizes, a, b, new Float64Array(m * n));
-      const rowsWith = (test: (x: number) => boolean) =>
-        Array.from({ length: m }, (_, i) => c.subarray(i * n, (i + 1) * n).every(test));
-      assertEquals(rowsWith((x) => x === Infinity), [false, true, false, false, false]);
-      assertEquals(rowsWith(Number.isNaN), [false, false, false, true, false]);
-      assertEquals(rowsWith(Number.isFinite), [true, false, true, false, true]);
+      for (const form of forms) {
+        const c = runner.run(form, sizes, a, b, new Float64Array(m * n).fill(1));
+        const rowsWith = (test: (x: number) => boolean) =>
+          Array.from({ length: m }, (_, i) => c.subarray(i * n, (i + 1) * n).every(test));
+        assertEquals(rowsWith((x) => x === Infinity), [false, true, false, false, false]);
+        assertEquals(rowsWith(Number.isNaN), [false, false, false, true, false]);
+        assertEquals(rowsWith(Number.isFinite), [true, false, true, false, true]);
+      }
+    });
+  }
+});
+
+Deno.test("the gradient through relu squared has NaN and infinity where its result has, the square 0 for minus infinity", () => {
+  const sizes: Sizes = [3, 16, 8];
+  const [m, n, k] = sizes;
+  const a = new Float64Array(m * k).fill(1), b = new Float64Array(k * n).fill(1);
+  const y = new Float64Array(m * n).fill(4);
+  y[5] = NaN;
+  y[n + 3] = Infinity;
+  y[2 * n + 7] = 0;
+  const expected = new Float64Array(m * n).fill(2 * 2 * k);
+  expected[5] = NaN;
+  expected[n + 3] = Infinity;
+  expected[2 * n + 7] = 0;
+  const common = { transA: false, a: "bf16", b: "bf16" } as const;
+  for (const kernelForm of ALL_FORMS) {
+    withRunner(kernelForm, (runner) => {
+      for (const c of ["bf16", "f32"] as const) {
+        const grad: Form = { ...common, transB: false, c, mode: "relu squared grad" };
+        assertEquals(runner.run(grad, sizes, a, b, y), expected);
+        const square: Form = { ...common, transB: true, c, mode: "relu squared" };
+        const below = a.with(0, -Infinity);
+        const found = runner.run(square, sizes, below, b, y);
+        assertEquals(found, new Float64Array(m * n).fill(k * k).fill(0, 0, n));
+      }
     });
   }
 });

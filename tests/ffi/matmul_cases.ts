@@ -20,15 +20,24 @@ export interface Form {
   readonly a: Real;
   readonly b: Real;
   readonly c: Real;
-  /** overwrite: c = ab; accumulate: c += ab; add: c = r + ab; in place: the same with r in c. */
-  readonly mode: "overwrite" | "accumulate" | "add" | "in place";
+  /**
+   * overwrite: c = ab; accumulate: c += ab; add: c = r + ab; in place: the same with r in c; relu squared: c = max(ab, 0)^2;
+   * its gradient: c = 2 sqrt(y) ab with y in c.
+   */
+  readonly mode: "overwrite" | "accumulate" | "add" | "in place" | "relu squared" | "relu squared grad";
 }
+
+/** The modes of products that end with more than a sum, each with how b is stored in it; a never is transposed. */
+const FINISHES = [{ mode: "relu squared", transB: true }, {
+  mode: "relu squared grad",
+  transB: false,
+}] as const;
 
 /** Every form that the ABI allows. */
 export function allForms(): Form[] {
   const types: readonly Real[] = ["f32", "bf16"];
   const modes: readonly Form["mode"][] = ["overwrite", "accumulate", "add", "in place"];
-  return [false, true].flatMap((transA) =>
+  const sums = [false, true].flatMap((transA) =>
     [false, true].flatMap((transB) =>
       types.flatMap((a) =>
         types.flatMap((b) =>
@@ -37,6 +46,12 @@ export function allForms(): Form[] {
       )
     )
   ).filter((form) => form.mode !== "accumulate" || form.c === "f32");
+  const finished = FINISHES.flatMap((finish) =>
+    types.flatMap((a) =>
+      types.flatMap((b) => types.map((c): Form => ({ transA: false, ...finish, a, b, c })))
+    )
+  );
+  return [...sums, ...finished];
 }
 
 /** A fixed sequence of whole numbers below 2^32 (xorshift32). */
@@ -158,7 +173,15 @@ export class ProductRunner {
   }
 
   #call(form: Form, sizes: Sizes, c: TensorRef, inputs: readonly TensorRef[], before: Float64Array): void {
-    const flags = [form.transA ? 1 : 0, form.transB ? 1 : 0, ...[form.c, form.a, form.b].map(dtypeCode)];
+    const types = [form.c, form.a, form.b].map(dtypeCode);
+    if (form.mode === "relu squared" || form.mode === "relu squared grad") {
+      const [name, tensors] = form.mode === "relu squared"
+        ? ["nanogpt_matmul_relu_squared", [c, ...inputs]]
+        : ["nanogpt_matmul_relu_squared_grad", [c, ...inputs, c]];
+      this.#device.bind(name, this.#memory, tensors, [...sizes, ...types, this.#kernelForm])();
+      return;
+    }
+    const flags = [form.transA ? 1 : 0, form.transB ? 1 : 0, ...types];
     if (form.mode === "overwrite" || form.mode === "accumulate") {
       const args = [...sizes, ...flags, form.mode === "accumulate" ? 1 : 0, this.#kernelForm];
       this.#device.bind("nanogpt_matmul", this.#memory, [c, ...inputs], args)();
@@ -188,6 +211,20 @@ export class ProductRunner {
   }
 }
 
+/** What becomes of a sum x over what c or r holds. */
+function finished(mode: Form["mode"], x: number, before: number): number {
+  switch (mode) {
+    case "overwrite":
+      return x;
+    case "relu squared":
+      return Math.max(x, 0) ** 2;
+    case "relu squared grad":
+      return 2 * Math.sqrt(before) * x;
+    default:
+      return x + before;
+  }
+}
+
 /** Checks one size in the given forms; expects the one rounding of the exact result, bit for bit. */
 export function checkSizes(runner: ProductRunner, sizes: Sizes, forms: readonly Form[]): void {
   const [m, n, k] = sizes;
@@ -200,10 +237,10 @@ export function checkSizes(runner: ProductRunner, sizes: Sizes, forms: readonly 
       mixed && form.a === "f32" ? nudged(a) : a,
       mixed && form.b === "f32" ? nudged(b) : b,
     ] as const;
-    const expected = product.map((x, i) =>
-      rounded(form.mode === "overwrite" ? x : x + (before[i] ?? NaN), form.c)
-    );
-    const actual = runner.run(form, sizes, ...stored, before);
+    // Squares of whole numbers that bf16 holds, so that their roots are exact.
+    const held = form.mode === "relu squared grad" ? before.map((x) => Math.round(3 * x) ** 2) : before;
+    const expected = product.map((x, i) => rounded(finished(form.mode, x, held[i] ?? NaN), form.c));
+    const actual = runner.run(form, sizes, ...stored, held);
     // Exact: all sums are, in any order (see gridValues), and there is one rounding.
     assertClose(actual, expected, {}, `${m}x${n}x${k} ${JSON.stringify(form)}`);
   }

@@ -125,12 +125,13 @@ for (const isa of SETS) {
 }
 
 Deno.test("matmul() is exact where k is too deep for the scratch that holds the packed operand", () => {
-  // 40 rows of 320,000 bf16 are 25.6 MB of 24: float32 results are summed in c, bf16 results in scratch.
+  // 40 rows of 320,000 bf16 are 25.6 MB of 24: float32 sums are summed in c, all else in scratch.
   const sizes: Sizes = [40, 45, 320000];
   const common = { transA: false, transB: false, a: "bf16", b: "bf16" } as const;
   const forms: readonly Form[] = [
     { ...common, c: "f32", mode: "accumulate" },
     { ...common, c: "bf16", mode: "in place" },
+    { ...common, c: "f32", mode: "relu squared grad" },
   ];
   for (const isa of ["avx2", "amx"] as const) {
     withRunner(isa, 2, 64 << 20, (runner) => checkSizes(runner, sizes, forms));

@@ -8,8 +8,8 @@ import type { DType } from "../../lib/base/dtype.ts";
 import { messageOf } from "../../lib/base/errors.ts";
 import { elementCount } from "../../lib/base/shape.ts";
 import { at } from "../../lib/graph/node.ts";
-import { type FormName, OP_NAMES, type OpName } from "../../lib/graph/op.ts";
-import { OPS } from "../../lib/graph/ops.ts";
+import type { FormName, OpName } from "../../lib/graph/op.ts";
+import { KERNEL_OPS, OPS } from "../../lib/graph/ops.ts";
 import { type Case, caseName, casesOf } from "../../lib/graph/samples.ts";
 import { chipOf, formAllowed, formsOf } from "../../lib/plan/forms.ts";
 import {
@@ -31,7 +31,7 @@ export interface Kernel {
 }
 
 /** Every kernel that a device of instruction set `isa` has, of the ops given. */
-export function kernelsOf(isa: string, ops: readonly OpName[] = OP_NAMES): Kernel[] {
+export function kernelsOf(isa: string, ops: readonly OpName[] = KERNEL_OPS): Kernel[] {
   const chip = chipOf(isa);
   return ops.flatMap((op) =>
     (["f32", "bf16"] as const).flatMap((act) => {

@@ -2,7 +2,7 @@
 // should be, the same bits as in order, no race, no read of unwritten memory. `make soak` runs 200 and the larger sizes.
 
 import { assert, assertEquals } from "@std/assert";
-import { OP_NAMES } from "../../lib/graph/op.ts";
+import { KERNEL_OPS } from "../../lib/graph/ops.ts";
 import { NO_CHECKED, openEmulated } from "./gpu_devices.ts";
 import { kernelsOf, ScheduleCheck } from "./schedules.ts";
 
@@ -10,7 +10,7 @@ const SEEDS = Array.from({ length: 20 }, (_, i) => i + 1);
 /** About what a hundredth of a second of watched emulation does. */
 const MOST_WORK = 10_000;
 
-for (const op of OP_NAMES) {
+for (const op of KERNEL_OPS) {
   Deno.test(`${op} is right and without a race under 20 schedules`, { ignore: NO_CHECKED }, () => {
     const device = openEmulated({ checked: true });
     try {

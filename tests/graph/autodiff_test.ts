@@ -82,6 +82,29 @@ Deno.test("the op that makes a summand makes the sum, once: other outputs and th
   assertClose(self.dx, [3.25, 32.5, 325, 3250], ROUNDED);
 });
 
+Deno.test("the mlp's rule fuses its products: the hidden gradient with relu squared's, the input's with what is there", () => {
+  const b = new GraphBuilder();
+  const [h, up, down] = [
+    b.input("h", [2, 3], "f64"),
+    b.input("up", [5, 3], "f64"),
+    b.input("down", [3, 5], "f64"),
+  ];
+  const out = b.one("mlp", [h, up, down, h]);
+  const sum = b.one("add", [out, b.one("matmul", [h, b.input("w", [3, 3], "f64")], product(0, 1, "f64"))]);
+  const { gradients } = differentiate(b, 0, new Map([[sum, b.input("seed", [2, 3], "f64")]]), [h, up, down]);
+  const found = [h, up, down].map((x) => gradients.get(x));
+  const outputs = Object.fromEntries(found.flatMap((value, i) => value ? [[`d.${i}`, value]] : []));
+  assertEquals(dropDead(b.build("g", outputs)).nodes.map(({ op }) => op), [
+    "mlp",
+    "matmul", // dh of the other product
+    "matmul", // d down
+    "matmulReluSquaredGrad",
+    "matmulAdd", // dh
+    "matmul", // d up
+    "add", // as residual h has the seed for a gradient
+  ]);
+});
+
 Deno.test("what the seeds do not depend on gets no gradient, and no node is made for it", () => {
   const b = new GraphBuilder();
   const [x, other] = [b.input("x", [3], "f64"), b.input("other", [3], "f64")];

@@ -9,7 +9,7 @@ import type { Shape } from "../../lib/base/shape.ts";
 import { GraphBuilder } from "../../lib/graph/builder.ts";
 import { type Attrs, formatType } from "../../lib/graph/node.ts";
 import { OP_NAMES, type OpName } from "../../lib/graph/op.ts";
-import { OPS } from "../../lib/graph/ops.ts";
+import { KERNEL_OPS, OPS, symbolOf } from "../../lib/graph/ops.ts";
 import { expandOps } from "../../lib/graph/rewrite.ts";
 import { caseName, casesOf } from "../../lib/graph/samples.ts";
 
@@ -40,14 +40,15 @@ Deno.test("an expansion has the types of its op, and ends in ops that have none"
 
 Deno.test("a call has as many arguments as the kernel's C function takes", () => {
   const functions: Readonly<Record<string, { readonly parameters: readonly string[] }>> = SYMBOLS;
-  for (const op of OP_NAMES) {
+  for (const op of KERNEL_OPS) {
     const def = OPS[op];
+    const symbol = symbolOf(op);
     for (const c of casesOf(op, "f32")) {
       const aliased = Object.keys(def.inPlace ?? {}).length;
       const addresses = def.outputs.length + def.inputs.length - aliased + (def.workspace ? 1 : 0);
-      const parameters = functions[def.symbol]?.parameters ?? [];
+      const parameters = functions[symbol]?.parameters ?? [];
       const sizes = def.args(c);
-      assertEquals(parameters.length, 1 + addresses + sizes.length, `${op}: ${def.symbol}`);
+      assertEquals(parameters.length, 1 + addresses + sizes.length, `${op}: ${symbol}`);
       assertEquals(parameters.filter((type) => type === "u64").length, 1 + addresses, op);
       parameters.slice(1 + addresses).forEach((type, i) => {
         if (type === "u32") assert(Number.isInteger(sizes[i]) && (sizes[i] ?? -1) >= 0, `${op}: ${sizes[i]}`);
@@ -55,6 +56,18 @@ Deno.test("a call has as many arguments as the kernel's C function takes", () =>
       assert(def.flops(c) >= 0 && (def.workspace?.(c) ?? 0) >= 0);
     }
   }
+});
+
+Deno.test("an op without a kernel has an expansion, which even a device that lacks nothing gets", () => {
+  const macros = OP_NAMES.filter((op) => !KERNEL_OPS.includes(op));
+  assertEquals(macros, ["mlp"]);
+  assertThrows(() => symbolOf("mlp"), InternalError, "mlp has no kernel");
+  const b = new GraphBuilder();
+  const input = (name: string, ...shape: number[]) => b.input(name, shape, "bf16");
+  const inputs = [input("h", 3, 8), input("up", 16, 8), input("down", 8, 16), input("r", 3, 8)];
+  const out = b.one("mlp", inputs);
+  const { nodes } = expandOps(b.build("g", { out }), () => false);
+  assertEquals(nodes.map(({ op }) => op), ["matmulReluSquared", "matmulAdd"]);
 });
 
 type Given = readonly [Shape, DType];
@@ -93,6 +106,19 @@ const WRONG: readonly (readonly [OpName, readonly Given[], Attrs, string])[] = [
     [[[3], "bf16"], [[3], "bf16"], [[3], "bf16"], [[2], "f32"], [[3], "bf16"]],
     { form: 0, index: 0, into: 2 },
     "expected f32[2], found bf16[3]",
+  ],
+  ["matmulReluSquared", [[[3, 4], "f32"], [[4, 5], "f32"]], { dtype: "f32" }, "inner sizes differ"],
+  [
+    "matmulReluSquaredGrad",
+    [[[3, 4], "f32"], [[4, 5], "f32"], [[5, 3], "f32"]],
+    {},
+    "expected f32[3x5], found f32[5x3]",
+  ],
+  [
+    "mlp",
+    [[[3, 8], "f32"], [[16, 8], "f32"], [[8, 16], "f32"], [[3, 16], "f32"]],
+    {},
+    "expected f32[3x8], found f32[3x16]",
   ],
   ["attention", [[[4, 6], "f32"], [[4, 6], "f32"], [[4, 8], "f32"], [[4], "i32"]], {
     T: 4,

@@ -3,7 +3,8 @@
 // and under ThreadSanitizer, whose reports end the program. Judges values too. Not part of `make test`.
 
 import { at } from "../../lib/graph/node.ts";
-import { OP_NAMES, type OpName } from "../../lib/graph/op.ts";
+import type { OpName } from "../../lib/graph/op.ts";
+import { KERNEL_OPS } from "../../lib/graph/ops.ts";
 import { caseName, casesOf } from "../../lib/graph/samples.ts";
 import { judge, runCase, variantName, variantsOf, weigh } from "../../lib/run/check_ops.ts";
 import { activationType } from "../../lib/run/devices.ts";
@@ -77,7 +78,7 @@ const devices = new Map(
 );
 let calls = 0;
 const problems: string[] = [];
-for (const op of OP_NAMES) {
+for (const op of KERNEL_OPS) {
   const found = runOp(op, devices);
   calls += found.calls;
   problems.push(...found.problems);

@@ -9,7 +9,7 @@ import type { OpDef, Signature } from "../op.ts";
 import { expect, formOf, inputMatrix, matrix, type Rows } from "./row.ts";
 
 /** (m, n, k) of op(a) op(b). */
-function sizes(a: TensorType, b: TensorType, attrs: Attrs): [number, number, number] {
+export function productSizes(a: TensorType, b: TensorType, attrs: Attrs): [number, number, number] {
   const [a0, a1] = matrix(a.shape);
   const [b0, b1] = matrix(b.shape);
   const [m, k] = numberAttr(attrs, "transA") ? [a1, a0] : [a0, a1];
@@ -19,7 +19,7 @@ function sizes(a: TensorType, b: TensorType, attrs: Attrs): [number, number, num
 }
 
 function signatureSizes(s: Signature): [number, number, number] {
-  return sizes(at(s.inputs, 0), at(s.inputs, 1), s.attrs);
+  return productSizes(at(s.inputs, 0), at(s.inputs, 1), s.attrs);
 }
 
 function flops(s: Signature): number {
@@ -59,7 +59,7 @@ export const MATRIX_OPS: Rows<"matmul" | "matmulAdd"> = {
     inputs: ["a", "b"],
     outputs: ["c"],
     infer(inputs, attrs) {
-      const [m, n] = sizes(at(inputs, 0), at(inputs, 1), attrs);
+      const [m, n] = productSizes(at(inputs, 0), at(inputs, 1), attrs);
       return [{ shape: [m, n], dtype: dtypeAttr(attrs, "dtype") }];
     },
     gradient: productGradient,
@@ -75,7 +75,7 @@ export const MATRIX_OPS: Rows<"matmul" | "matmulAdd"> = {
     inputs: ["a", "b", "r"],
     outputs: ["c"],
     infer(inputs, attrs) {
-      const [m, n] = sizes(at(inputs, 0), at(inputs, 1), attrs);
+      const [m, n] = productSizes(at(inputs, 0), at(inputs, 1), attrs);
       const type = { shape: [m, n], dtype: dtypeAttr(attrs, "dtype") };
       const r = at(inputs, 2);
       expect(
