@@ -249,6 +249,11 @@ void copy_text(uint64_t out, uint32_t capacity, const std::string& text) {
 
 bool is_size(double bytes) { return bytes >= 1 && bytes <= 9007199254740992.0; }
 
+int32_t check_copy(uint64_t context, uint64_t to, uint64_t from, double bytes) {
+  if (to != 0 && from != 0 && is_size(bytes)) return NANOGPT_OK;
+  return context_at(context).fail(NANOGPT_INVALID, "A copy takes two addresses and up to 2^53 bytes, found %.0f bytes", bytes);
+}
+
 }  // namespace
 }  // namespace nanogpt::cuda
 
@@ -319,16 +324,14 @@ NANOGPT_EXPORT int32_t nanogpt_free(uint64_t context, uint64_t address, double b
 NANOGPT_EXPORT int32_t nanogpt_upload(uint64_t context, uint64_t address, uint64_t source, double bytes) {
   if (context == 0) return NANOGPT_INVALID;
   if (bytes == 0) return NANOGPT_OK;
-  if (address == 0 || source == 0 || !is_size(bytes))
-    return context_at(context).fail(NANOGPT_INVALID, "A copy takes two addresses and up to 2^53 bytes, found %.0f bytes", bytes);
+  if (const int32_t status = check_copy(context, address, source, bytes)) return status;
   return gpu_at(context).upload(address, reinterpret_cast<const void*>(source), static_cast<size_t>(bytes));
 }
 
 NANOGPT_EXPORT int32_t nanogpt_download(uint64_t context, uint64_t target, uint64_t address, double bytes) {
   if (context == 0) return NANOGPT_INVALID;
   if (bytes == 0) return NANOGPT_OK;
-  if (address == 0 || target == 0 || !is_size(bytes))
-    return context_at(context).fail(NANOGPT_INVALID, "A copy takes two addresses and up to 2^53 bytes, found %.0f bytes", bytes);
+  if (const int32_t status = check_copy(context, target, address, bytes)) return status;
   return gpu_at(context).download(reinterpret_cast<void*>(target), address, static_cast<size_t>(bytes));
 }
 
