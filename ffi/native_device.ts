@@ -6,7 +6,7 @@
 import { InternalError, RunError, UserError } from "../lib/base/errors.ts";
 import type { Device, DeviceDescription, DeviceKind, DeviceMemory, DevicePeak, TensorRef } from "./device.ts";
 import { addressOf, type NativeArg, type NativeLibrary, openLibrary, textIn } from "./native.ts";
-import { NANOGPT_INTERNAL, NANOGPT_UNSUPPORTED, SYMBOLS } from "./symbols.ts";
+import { NANOGPT_CREATE_ERROR_BYTES, NANOGPT_INTERNAL, NANOGPT_UNSUPPORTED, SYMBOLS } from "./symbols.ts";
 
 /** The make target that builds the library of each native device. */
 const MADE_BY = { cpu: "kernels", cuda: "cuda", emulated: "emulated" } as const;
@@ -62,7 +62,7 @@ export abstract class NativeDevice implements Device {
   ) {
     this.#library = openLibrary(library, MADE_BY[what]);
     const context = new BigUint64Array(1);
-    const text = new Uint8Array(256);
+    const text = new Uint8Array(NANOGPT_CREATE_ERROR_BYTES);
     const create = this.#library.functionOf("nanogpt_context_create");
     const status = create(addressOf(context), addressOf(text), threads, isa, pin ? 1 : 0, ordinal);
     if (status !== 0) {

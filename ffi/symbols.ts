@@ -3,7 +3,7 @@
 // scalars (f64) are numbers. What each function does, and its limits, is stated in the header. Imports nothing.
 // deno-fmt-ignore-file
 
-export const NANOGPT_ABI_VERSION = 2;
+export const NANOGPT_ABI_VERSION = 3;
 export const NANOGPT_F32 = 0;
 export const NANOGPT_BF16 = 1;
 export const NANOGPT_OK = 0;
@@ -11,6 +11,7 @@ export const NANOGPT_INVALID = 1; // an argument breaks a stated limit
 export const NANOGPT_NO_MEMORY = 2; // the system refused memory
 export const NANOGPT_UNSUPPORTED = 3; // this machine cannot do what was asked
 export const NANOGPT_INTERNAL = 4; // a bug: a kernel failed in a way it should not
+export const NANOGPT_CREATE_ERROR_BYTES = 1024;
 export const NANOGPT_ISA_AUTO = 0;
 export const NANOGPT_ISA_PORTABLE = 1;
 export const NANOGPT_ISA_AVX2 = 2;

@@ -20,7 +20,7 @@
 #define NANOGPT_ABI_H
 #include <stdint.h>
 
-#define NANOGPT_ABI_VERSION 2
+#define NANOGPT_ABI_VERSION 3
 
 #define NANOGPT_F32 0
 #define NANOGPT_BF16 1
@@ -30,6 +30,9 @@
 #define NANOGPT_NO_MEMORY 2   // the system refused memory
 #define NANOGPT_UNSUPPORTED 3 // this machine cannot do what was asked
 #define NANOGPT_INTERNAL 4    // a bug: a kernel failed in a way it should not
+
+// Room for the text that says why no context was made.
+#define NANOGPT_CREATE_ERROR_BYTES 1024
 
 // Instruction sets, in rising order; 0 lets the library choose the best that the machine has.
 #define NANOGPT_ISA_AUTO 0
@@ -67,7 +70,7 @@ extern "C" {
 // The ABI version the library was built with; compared on open.
 uint32_t nanogpt_abi_version(void);
 
-// Makes a context. out_context: uint64_t[1]; out_error: char[256], filled when the status is not 0.
+// Makes a context. out_context: uint64_t[1]; out_error: char[NANOGPT_CREATE_ERROR_BYTES], filled when the status is not 0.
 // threads: 0 = all cores this process may use. isa: a NANOGPT_ISA code; one this machine lacks is an error.
 // pin: 1 = bind thread i to the i-th allowed core. ordinal: which GPU, from 0; a cpu takes only 0.
 int32_t nanogpt_context_create(uint64_t out_context, uint64_t out_error, uint32_t threads, uint32_t isa, uint32_t pin, uint32_t ordinal);

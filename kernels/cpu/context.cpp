@@ -20,7 +20,6 @@ namespace {
 
 constexpr uint32_t kMaxThreads = 1024;
 constexpr size_t kErrorBytes = 1024;
-constexpr size_t kCreateErrorBytes = 256;
 
 // Pages of the system, given back at the end.
 class Pages {
@@ -133,7 +132,7 @@ NANOGPT_EXPORT int32_t nanogpt_context_create(uint64_t out_context, uint64_t out
                                               uint32_t pin, uint32_t ordinal) {
   if (out_context == 0 || out_error == 0) return NANOGPT_INVALID;
   const auto refuse = [&](int32_t status, const std::string& text) {
-    copy_text(out_error, kCreateErrorBytes, text);
+    copy_text(out_error, NANOGPT_CREATE_ERROR_BYTES, text);
     return status;
   };
   try {

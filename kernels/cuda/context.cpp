@@ -17,7 +17,6 @@ namespace nanogpt::cuda {
 namespace {
 
 constexpr size_t kErrorBytes = 16384;  // a deadlock names every waiting thread
-constexpr size_t kCreateErrorBytes = 256;
 constexpr Result kOutOfMemory = 2;  // CUDA_ERROR_OUT_OF_MEMORY
 constexpr int kCaptureThreadLocal = 1;  // CU_STREAM_CAPTURE_MODE_THREAD_LOCAL: other ranks' threads go on
 
@@ -265,7 +264,7 @@ NANOGPT_EXPORT int32_t nanogpt_context_create(uint64_t out_context, uint64_t out
                                               uint32_t ordinal) {
   if (out_context == 0 || out_error == 0) return NANOGPT_INVALID;
   const auto refuse = [&](int32_t status, const std::string& text) {
-    copy_text(out_error, kCreateErrorBytes, text);
+    copy_text(out_error, NANOGPT_CREATE_ERROR_BYTES, text);
     return status;
   };
   const OpenedDriver opened = open_driver();
