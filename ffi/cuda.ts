@@ -2,8 +2,8 @@
 // on this machine's processor. Calls are enqueued, and can be recorded as a graph. Chooses no kernel: the plan does. May
 // import lib/base and its neighbours.
 
-import { InternalError } from "../lib/base/errors.ts";
-import type { DeviceDescription, Recording } from "./device.ts";
+import { InternalError, UserError } from "../lib/base/errors.ts";
+import type { DeviceDescription, Gemm, Recording } from "./device.ts";
 import { addressOf, textIn } from "./native.ts";
 import { type NativeCall, NativeDevice, type NativeMemory, parseIsaOf } from "./native_device.ts";
 import { NANOGPT_ISA_AUTO, NANOGPT_ISA_SM80, NANOGPT_ISA_SM90A } from "./symbols.ts";
@@ -20,6 +20,8 @@ export interface GpuOptions {
   readonly isa: GpuIsa;
   /** Which GPU, from 0. */
   readonly ordinal: number;
+  /** Whose matrix products; builtin where left out. */
+  readonly gemm?: Gemm | undefined;
 }
 
 /** The kernels that NANOGPT_ISA names for a GPU device; "auto" where it is not set. */
@@ -92,14 +94,26 @@ function isOwn(bytes: Uint8Array): bytes is Uint8Array<ArrayBuffer> {
 /** Runs kernels on a GPU, or on the emulation of one. */
 export class GpuDevice extends NativeDevice {
   readonly kind: "cuda" | "emulated";
+  readonly gemm: Gemm;
 
-  constructor({ kind, library, isa, ordinal }: GpuOptions) {
+  /** Throws UserError where cuBLASLt is asked for and cannot be had. */
+  constructor({ kind, library, isa, ordinal, gemm = "builtin" }: GpuOptions) {
     super(library, kind, { threads: 0, pin: false, isa: ISA_CODES[isa], ordinal });
     this.kind = kind;
+    this.gemm = gemm;
+    const missing = gemm === "cublaslt" ? this.openCublasLt() : undefined;
+    if (missing === undefined) return;
+    this.close();
+    throw new UserError(`device.gemm is "cublaslt": ${missing}`);
   }
 
   override describe(): DeviceDescription {
     return { ...super.describe(), simulated: this.kind === "emulated" };
+  }
+
+  /** Opens NVIDIA's cuBLASLt, so that kernels in its form can run; returns why it cannot be had, if so. */
+  openCublasLt(): string | undefined {
+    return this.supports("nanogpt_open_cublaslt") ? undefined : this.lastError();
   }
 
   /** Emulated only: how later launches are scheduled (kernels/abi.h: nanogpt_schedule). */

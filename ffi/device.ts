@@ -7,6 +7,9 @@ import type { DType } from "../lib/base/dtype.ts";
 /** Names of the devices, as in config.json and --device. */
 export type DeviceKind = "reference" | "cpu" | "cuda" | "emulated";
 
+/** Whose matrix products a GPU device takes: its own kernels', or those of NVIDIA's cuBLASLt. */
+export type Gemm = "builtin" | "cublaslt";
+
 /** A tensor inside a device's memory: byte offset, number of elements, type. */
 export interface TensorRef {
   readonly offset: number;
@@ -52,6 +55,8 @@ export interface Recording {
 /** A place where kernels run. */
 export interface Device {
   readonly kind: DeviceKind;
+  /** Of a GPU: whose matrix products it was opened for. */
+  readonly gemm?: Gemm;
   describe(): DeviceDescription;
   allocate(bytes: number): DeviceMemory;
   /**

@@ -145,11 +145,16 @@ export abstract class NativeDevice implements Device {
     return this.#library.functionOf(symbol)(this.#context, ...args);
   }
 
-  #check(symbol: string, status: number): void {
-    if (status === 0) return;
+  /** What the context said last. */
+  protected lastError(): string {
     const text = new Uint8Array(ERROR_BYTES);
     this.#call("nanogpt_last_error", addressOf(text), text.length);
-    const message = textIn(text) || `${symbol} failed with status ${status}`;
+    return textIn(text);
+  }
+
+  #check(symbol: string, status: number): void {
+    if (status === 0) return;
+    const message = this.lastError() || `${symbol} failed with status ${status}`;
     throw status === NANOGPT_INTERNAL ? new InternalError(message) : new RunError(message);
   }
 }

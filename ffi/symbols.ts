@@ -23,6 +23,7 @@ export const NANOGPT_ISA_SM90A = 7;
 export const NANOGPT_FORM_SIMPLE = 0; // any shape and type
 export const NANOGPT_FORM_MMA = 1; // bf16 on mma.sync: sm_80 and later
 export const NANOGPT_FORM_WGMMA = 2; // bf16 on wgmma and TMA: sm_90a only
+export const NANOGPT_FORM_CUBLASLT = 3; // products by cuBLASLt, after nanogpt_open_cublaslt: rows of whole 16 bytes
 export const NANOGPT_MIX_PAIR = 0; // (s[0], s[1]) residual mix
 export const NANOGPT_MIX_LERP = 1; // (1 - s[0], s[0]) value mix
 export const NANOGPT_MIX_SKIP = 2; // (1, s[index]) U-net skip
@@ -60,6 +61,8 @@ export const SYMBOLS = {
   nanogpt_graph_launch: { parameters: ["u64" /* context */, "u64" /* graph */], result: "i32" },
   // int32_t nanogpt_graph_free(uint64_t context, uint64_t graph)
   nanogpt_graph_free: { parameters: ["u64" /* context */, "u64" /* graph */], result: "i32" },
+  // int32_t nanogpt_open_cublaslt(uint64_t context)
+  nanogpt_open_cublaslt: { parameters: ["u64" /* context */], result: "i32" },
   // int32_t nanogpt_schedule(uint64_t context, uint32_t seed, uint32_t processors)
   nanogpt_schedule: { parameters: ["u64" /* context */, "u32" /* seed */, "u32" /* processors */], result: "i32" },
   // int32_t nanogpt_selftest(uint64_t context, uint64_t out_text, uint32_t capacity)

@@ -49,6 +49,7 @@
 #define NANOGPT_FORM_SIMPLE 0 // any shape and type
 #define NANOGPT_FORM_MMA 1    // bf16 on mma.sync: sm_80 and later
 #define NANOGPT_FORM_WGMMA 2  // bf16 on wgmma and TMA: sm_90a only
+#define NANOGPT_FORM_CUBLASLT 3 // products by cuBLASLt, after nanogpt_open_cublaslt: rows of whole 16 bytes
 
 // Forms of nanogpt_mix: the coefficients (ca, cb) of y = ca*a + cb*b made from the vector s.
 #define NANOGPT_MIX_PAIR 0 // (s[0], s[1])                       residual mix
@@ -103,6 +104,9 @@ int32_t nanogpt_graph_begin(uint64_t context);
 int32_t nanogpt_graph_end(uint64_t context, uint64_t out_graph);
 int32_t nanogpt_graph_launch(uint64_t context, uint64_t graph);
 int32_t nanogpt_graph_free(uint64_t context, uint64_t graph);
+
+// Opens NVIDIA's cuBLASLt, so that NANOGPT_FORM_CUBLASLT may be used. NANOGPT_UNSUPPORTED where it is missing, and on a cpu.
+int32_t nanogpt_open_cublaslt(uint64_t context);
 
 // Emulated devices: how later launches are scheduled. seed 0: in order, asynchronous work done at once; any other seed: a
 // random legal order drawn from it. processors: blocks that run at the same time, 1 to 132. Others: NANOGPT_UNSUPPORTED.

@@ -8,7 +8,7 @@
 # Kernels read words where others wrote elements, as nvcc lets them: hence no strict aliasing.
 GPU_FLAGS := -std=c++17 -O2 -fno-strict-aliasing -fPIC -fvisibility=hidden -Wall -Wextra -Werror -MMD -MP
 # Where the emulation has a part of its own instead.
-CUDA_ONLY := driver_library images schedule nccl_library shared_library
+CUDA_ONLY := driver_library images schedule nccl_library cublaslt_library shared_library
 GPU_HOST := $(filter-out $(CUDA_ONLY),$(basename $(notdir $(sort $(wildcard kernels/cuda/*.cpp)))))
 GPU_KERNELS := $(basename $(notdir $(sort $(wildcard kernels/cuda/*.cu))))
 EMULATION := $(basename $(notdir $(sort $(wildcard kernels/emulation/*.cpp))))

@@ -241,4 +241,5 @@ NANOGPT_EXPORT int32_t nanogpt_graph_free(uint64_t context, uint64_t) { return u
 NANOGPT_EXPORT int32_t nanogpt_schedule(uint64_t context, uint32_t, uint32_t) {
   return unsupported(context, "schedule to choose");
 }
+NANOGPT_EXPORT int32_t nanogpt_open_cublaslt(uint64_t context) { return unsupported(context, "cuBLASLt"); }
 NANOGPT_EXPORT int32_t nanogpt_selftest(uint64_t context, uint64_t, uint32_t) { return unsupported(context, "self-test"); }

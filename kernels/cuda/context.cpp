@@ -1,7 +1,8 @@
 // The context of a GPU: its ABI functions (create, destroy, error text, description, memory, copies, graphs) and the class
 // behind them, over the driver's table. Knows no op. Refuses what the driver refuses, with the driver's words. May include
-// only context.h, input_error.h, modules.h, staging.h and the standard library.
+// only context.h, gemm_cublaslt.h, input_error.h, modules.h, staging.h and the standard library.
 #include "context.h"
+#include "gemm_cublaslt.h"
 #include "input_error.h"
 #include "modules.h"
 #include "staging.h"
@@ -55,6 +56,7 @@ class GpuContext final : public Context {
 
   ~GpuContext() override {
     driver_.stream_synchronize(stream_);
+    cublaslt_.reset();
     driver_.memory_free(scratch_);
     driver_.memory_free(input_error_);
     staging_.reset();
@@ -100,6 +102,9 @@ class GpuContext final : public Context {
   uint32_t processors() const override { return static_cast<uint32_t>(attribute(kAttributeProcessors)); }
   uint64_t scratch() override { return scratch_; }
   uint64_t input_error() override { return input_error_; }
+  Stream stream() const override { return stream_; }
+  bool recording() const override { return recording_; }
+  CublasLtProducts* cublaslt() override { return cublaslt_.get(); }
 
   int32_t encode(TensorMap& map, TensorType type, uint32_t rank, uint64_t address, const uint64_t* dims,
                  const uint64_t* strides, const uint32_t* box, Swizzle swizzle) override {
@@ -107,6 +112,17 @@ class GpuContext final : public Context {
     if (const Result result = driver_.tensor_map_encode(&map, static_cast<int>(type), rank, reinterpret_cast<void*>(address),
                                                         dims, strides, box, ones, 0, static_cast<int>(swizzle), 2, 0))
       return refuse(result, "encoding a", "tensor map");
+    return NANOGPT_OK;
+  }
+
+  int32_t open_products() {
+    if (cublaslt_ != nullptr) return NANOGPT_OK;
+    const OpenedCublasLt opened = open_cublaslt();
+    if (opened.library == nullptr) return fail(NANOGPT_UNSUPPORTED, "%s", opened.why);
+    auto products = std::make_unique<CublasLtProducts>(*opened.library);
+    if (const LtStatus status = products->start(kScratchBytes))
+      return fail(NANOGPT_UNSUPPORTED, "cuBLASLt was found but does not start on this GPU: %s", products->words_of(status));
+    cublaslt_ = std::move(products);
     return NANOGPT_OK;
   }
 
@@ -201,7 +217,6 @@ class GpuContext final : public Context {
     return text;
   }
   const Driver& driver() const { return driver_; }
-  Stream stream() const { return stream_; }
   int32_t refuse(Result result, const char* doing, const char* what) {
     return fail(NANOGPT_INTERNAL, "The GPU failed while %s %s: %s", doing, what, words_of(driver_, result).c_str());
   }
@@ -236,6 +251,7 @@ class GpuContext final : public Context {
   DevicePointer input_error_ = 0;
   std::unique_ptr<Modules> modules_;
   std::unique_ptr<Staging> staging_;
+  std::unique_ptr<CublasLtProducts> cublaslt_;
   bool recording_ = false;
   char error_[kErrorBytes] = "";
 };
@@ -302,6 +318,10 @@ NANOGPT_EXPORT int32_t nanogpt_describe(uint64_t context, uint64_t out_text, uin
                                     ",\"available\":[" + available + "],\"machine\":\"" + c.name() +
                                     "\",\"precisions\":{\"f32\":\"" + isa + "\",\"bf16\":\"" + isa + "\"}}");
   return NANOGPT_OK;
+}
+
+NANOGPT_EXPORT int32_t nanogpt_open_cublaslt(uint64_t context) {
+  return context == 0 ? NANOGPT_INVALID : gpu_at(context).open_products();
 }
 
 NANOGPT_EXPORT int32_t nanogpt_alloc(uint64_t context, uint64_t out_address, double bytes) {

@@ -11,6 +11,8 @@
 
 namespace nanogpt::cuda {
 
+class CublasLtProducts;
+
 struct Grid {
   uint32_t x = 1, y = 1, z = 1;
 };
@@ -43,6 +45,12 @@ struct Context {
   // argument is an error with text.
   virtual int32_t encode(TensorMap& map, TensorType type, uint32_t rank, uint64_t address, const uint64_t* dims,
                          const uint64_t* strides, const uint32_t* box, Swizzle swizzle) = 0;
+  // What kernels are enqueued on, for libraries that enqueue theirs beside them.
+  virtual Stream stream() const = 0;
+  // Whether a graph is being recorded: nothing may be allocated.
+  virtual bool recording() const = 0;
+  // Products of cuBLASLt; null until nanogpt_open_cublaslt.
+  virtual CublasLtProducts* cublaslt() = 0;
 };
 
 constexpr size_t kScratchBytes = size_t{64} << 20;

@@ -1,8 +1,9 @@
 // Runs a matrix product in the form that the caller names: the simple form and the one on mma.sync here, with their kernels
-// and grids; the one on wgmma has a launcher of its own. Never takes another form than the named one. May include only
-// context.h, gemm_parts.h and the headers of the products' kernels.
+// and grids; the one on wgmma and cuBLASLt's have launchers of their own. Never takes another form than the named one. May
+// include only context.h, gemm_parts.h and the headers of the products' kernels.
 #include "gemm.h"
 #include "context.h"
+#include "gemm_cublaslt.h"
 #include "gemm_mma.h"
 #include "gemm_parts.h"
 #include "gemm_simple.h"
@@ -52,6 +53,7 @@ int32_t multiply(Context& context, const char* op, const Product& product, uint3
     case NANOGPT_FORM_SIMPLE: return multiply_simply(context, product);
     case NANOGPT_FORM_MMA: return multiply_by_mma(context, op, product);
     case NANOGPT_FORM_WGMMA: return multiply_by_wgmma(context, op, product);
+    case NANOGPT_FORM_CUBLASLT: return multiply_by_cublaslt(context, op, product);
     default: return context.fail(NANOGPT_UNSUPPORTED, "Kernel %s has no form %u", op, form);
   }
 }

@@ -61,4 +61,17 @@ void multiply(MmaTiles& tiles) {
   }
 }
 
+FOR_EACH_MACHINE
+void add_scaled(float* sums, const float* row, float factor, uint64_t count) {
+  uint64_t i = 0;
+  for (; i + kFloats <= count; i += kFloats) {
+    Floats sum, x;
+    std::memcpy(&sum, sums + i, sizeof sum);
+    std::memcpy(&x, row + i, sizeof x);
+    sum += factor * x;
+    std::memcpy(sums + i, &sum, sizeof sum);
+  }
+  for (; i < count; i++) sums[i] += factor * row[i];
+}
+
 }  // namespace nanogpt::emulation

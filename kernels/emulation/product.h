@@ -33,4 +33,7 @@ struct MmaTiles {
 };
 void multiply(MmaTiles& tiles);
 
+// sums[i] += factor * row[i], for whole matrices as the fake cuBLASLt multiplies them.
+void add_scaled(float* sums, const float* row, float factor, uint64_t count);
+
 }  // namespace nanogpt::emulation

@@ -40,6 +40,9 @@ const WGMMA_OPS: readonly OpName[] = [
   "attention",
 ];
 
+/** Ops whose products cuBLASLt can do, where it was asked for. */
+const CUBLASLT_OPS: readonly OpName[] = ["matmul", "matmulAdd", "headLoss", "headLossGrad", "newtonSchulz"];
+
 /** Whether a form may be used for an op of these shapes on a chip. */
 export function formAllowed(form: FormName, op: OpName, s: Signature, chip: Chip): boolean {
   switch (form) {
@@ -49,20 +52,41 @@ export function formAllowed(form: FormName, op: OpName, s: Signature, chip: Chip
       return fitsTiles(op, s, HEAD_WIDTHS.mma);
     case "wgmma":
       return chip === "sm90a" && WGMMA_OPS.includes(op) && fitsTiles(op, s, HEAD_WIDTHS.wgmma);
+    case "cublaslt":
+      return CUBLASLT_OPS.includes(op) && fitsCublasLt(op, s);
     default:
       return form satisfies never;
   }
 }
 
-/** The forms that an op of these shapes has on a chip, slowest first; none where the op has a single kernel. */
+/** The forms of our own kernels that an op of these shapes has on a chip, slowest first; none where the op has a single kernel. */
 export function formsOf(op: OpName, s: Signature, chip: Chip): readonly FormName[] {
   if (!OPS[op].forms) return [];
-  return FORMS.filter((form) => formAllowed(form, op, s, chip));
+  return FORMS.filter((form) => form !== "cublaslt" && formAllowed(form, op, s, chip));
 }
 
 /** The fastest of them; the simple one takes everything. */
 export function fastestForm(op: OpName, s: Signature, chip: Chip): FormName {
   return formsOf(op, s, chip).at(-1) ?? "simple";
+}
+
+/** The form that a plan takes: cuBLASLt's where it was asked for and can, else the fastest of our own. */
+export function chosenForm(op: OpName, s: Signature, chip: Chip, cublaslt: boolean): FormName {
+  return cublaslt && formAllowed("cublaslt", op, s, chip) ? "cublaslt" : fastestForm(op, s, chip);
+}
+
+/** The limits of cuBLASLt's form: operands of one type, no bf16 result of float32 ones, whole 16 bytes a row. */
+function fitsCublasLt(op: OpName, s: Signature): boolean {
+  if (op === "newtonSchulz") {
+    const dtype = dtypeAttr(s.attrs, "dtype");
+    return at(s.inputs, 0).shape.every((size) => size * bytesOf(dtype) % COPY_BYTES === 0);
+  }
+  const operands = (OPS[op].operands ?? []).map((i) => at(s.inputs, i));
+  const isProduct = op === "matmul" || op === "matmulAdd";
+  const rows = isProduct ? [...operands, at(s.outputs, 0)] : operands;
+  const narrow = operands.every(isNarrow);
+  return rows.every(hasWholeRows) &&
+    (narrow || operands.every((x) => !isNarrow(x)) && !(isProduct && isNarrow(at(s.outputs, 0))));
 }
 
 /** The limits that both fast forms share: bf16 operands, whole 16 bytes a row, known head widths. */

@@ -8,12 +8,12 @@ import { UserError } from "../base/errors.ts";
 import { isThere } from "../base/files.ts";
 import { CpuDevice, parseIsa } from "../../ffi/cpu.ts";
 import { GpuDevice, parseGpuIsa } from "../../ffi/cuda.ts";
-import type { Device, DeviceKind } from "../../ffi/device.ts";
+import type { Device, DeviceKind, Gemm } from "../../ffi/device.ts";
 import { NoDevice } from "../../ffi/native_device.ts";
 import { ReferenceDevice } from "../../ffi/reference/device.ts";
 import { OPS } from "../graph/ops.ts";
 import type { PlanOptions } from "../plan/build.ts";
-import { chipOf, fastestForm } from "../plan/forms.ts";
+import { chipOf, chosenForm } from "../plan/forms.ts";
 import { type Emulation, parseEmulation } from "./emulation.ts";
 import { availableBytes } from "./machine.ts";
 
@@ -25,7 +25,7 @@ export interface DeviceRequest {
   readonly libraries: KernelLibraries;
   readonly environment: DeviceEnvironment;
   /** Whose matrix products a GPU device takes; the builtin ones where left out. */
-  readonly gemm?: "builtin" | "cublaslt";
+  readonly gemm?: Gemm | undefined;
 }
 
 /** What the user asked to compute in. */
@@ -36,6 +36,8 @@ export interface PlanTarget {
   readonly kind: DeviceKind;
   /** Of a GPU: the chip that its kernels are for, which decides their forms; the newest where left out. */
   readonly isa?: string;
+  /** Of a GPU: whose matrix products; the builtin ones where left out. */
+  readonly gemm?: Gemm | undefined;
 }
 
 /** Opens the device; `auto` takes an NVIDIA GPU where this build and machine have one, else the cpu. The caller closes it. */
@@ -60,24 +62,15 @@ function openCpu({ libraries, threads, pin, environment }: DeviceRequest): CpuDe
   return new CpuDevice({ library: libraries.cpu, threads, pin, isa: parseIsa(environment.isa) });
 }
 
-/** Refuses what a GPU device cannot do as asked. */
-function requireBuiltinProducts({ gemm = "builtin" }: DeviceRequest): void {
-  if (gemm === "builtin") return;
-  throw new UserError(
-    `This build has no matrix products of ${gemm}: set device.gemm to "builtin", its own kernels`,
-  );
-}
-
 function openCuda(request: DeviceRequest): GpuDevice {
-  requireBuiltinProducts(request);
-  const { libraries, environment } = request;
+  const { libraries, environment, gemm } = request;
   if (!isThere(libraries.cuda)) {
     throw new UserError(
       "This build has no CUDA kernels: `make cuda` builds them where nvcc is; or choose --device cpu",
     );
   }
   const isa = parseGpuIsa(environment.isa, "cuda");
-  return new GpuDevice({ kind: "cuda", library: libraries.cuda, isa, ordinal: 0 });
+  return new GpuDevice({ kind: "cuda", library: libraries.cuda, isa, ordinal: 0, gemm });
 }
 
 /** The GPU that `auto` takes: none where the kernels, the driver or the GPU are missing, or NANOGPT_ISA means the cpu. */
@@ -92,9 +85,7 @@ function openUsableGpu(request: DeviceRequest): GpuDevice | undefined {
   }
 }
 
-function openEmulated(request: DeviceRequest): GpuDevice {
-  requireBuiltinProducts(request);
-  const { libraries, environment } = request;
+function openEmulated({ libraries, environment, gemm }: DeviceRequest): GpuDevice {
   const emulation = parseEmulation(environment.emulation);
   const library = emulation.checked ? libraries.emulatedChecked : libraries.emulated;
   if (!isThere(library)) {
@@ -103,7 +94,7 @@ function openEmulated(request: DeviceRequest): GpuDevice {
     );
   }
   const isa = parseGpuIsa(environment.isa, "emulated");
-  const device = new GpuDevice({ kind: "emulated", library, isa, ordinal: 0 });
+  const device = new GpuDevice({ kind: "emulated", library, isa, ordinal: 0, gemm });
   schedule(device, emulation);
   return device;
 }
@@ -116,7 +107,7 @@ function schedule(device: GpuDevice, { seed, processors }: Emulation): void {
 
 /** What to plan for on an open device. */
 export function targetOf(device: Device): PlanTarget {
-  return { kind: device.kind, isa: device.describe().isa };
+  return { kind: device.kind, isa: device.describe().isa, gemm: device.gemm };
 }
 
 /** Rows of logits at a time on a GPU: products of 16,384 rows fill every multiprocessor for many waves. */
@@ -127,7 +118,7 @@ const NEWEST_CHIP = "sm90a";
 
 /** What to plan for before a device is opened: none is, but to learn whether `auto` would take a GPU. */
 export function planTarget(request: DeviceRequest): PlanTarget {
-  const { kind, environment } = request;
+  const { kind, environment, gemm } = request;
   switch (kind) {
     case "auto": {
       const gpu = openUsableGpu(request);
@@ -138,7 +129,7 @@ export function planTarget(request: DeviceRequest): PlanTarget {
     case "cuda":
     case "emulated": {
       const isa = parseGpuIsa(environment.isa, kind);
-      return isa === "auto" ? { kind } : { kind, isa };
+      return isa === "auto" ? { kind, gemm } : { kind, isa, gemm };
     }
     case "cpu":
     case "reference":
@@ -164,7 +155,7 @@ export function activationType(kind: DeviceKind, precision: Precision): DType {
  * that the shapes allow, and recomputes nothing either: its memory has room, its bandwidth is the limit (at 65,536 tokens
  * of the record's model 24 GB instead of 15, for 9 ms of a step of 134: nanogpt plan --target h100x8).
  */
-export function planOptionsFor({ kind, isa = NEWEST_CHIP }: PlanTarget): PlanOptions {
+export function planOptionsFor({ kind, isa = NEWEST_CHIP, gemm }: PlanTarget): PlanOptions {
   switch (kind) {
     case "reference":
       return { lacks: (op) => OPS[op].expand !== undefined, recompute: false };
@@ -176,7 +167,7 @@ export function planOptionsFor({ kind, isa = NEWEST_CHIP }: PlanTarget): PlanOpt
       return {
         lacks: () => false,
         recompute: false,
-        form: (op, s) => fastestForm(op, s, chip),
+        form: (op, s) => chosenForm(op, s, chip, gemm === "cublaslt"),
         headRows: GPU_HEAD_ROWS,
       };
     }
