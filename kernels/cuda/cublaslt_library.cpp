@@ -30,8 +30,8 @@ Opened open() {
   find_all(library, opened.functions);
   if (!library.is_open())
     opened.why = "cuBLASLt was not found as libcublasLt.so.13, libcublasLt.so.12 or libcublasLt.so (" + library.why() +
-                 "); install cuBLAS of CUDA 12 or 13 (NVIDIA's packages: libcublas-12-9 or libcublas-13-0) or name its " +
-                 "folder in LD_LIBRARY_PATH, or set device.gemm to \"builtin\"";
+                 "); install cuBLAS of CUDA 12 or 13 (of NVIDIA's packages libcublas-12-9 or libcublas-13-0) and name its " +
+                 "folder in LD_LIBRARY_PATH if the system does not know it, or set device.gemm to \"builtin\"";
   else if (!library.missing().empty())
     opened.why = library.name() + " lacks " + library.missing() +
                  ": cuBLASLt of CUDA 12 or 13 is needed; or set device.gemm to \"builtin\"";

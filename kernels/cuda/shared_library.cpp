@@ -1,5 +1,6 @@
-// Opening libraries by the system's loader; see shared_library.h. Calls nothing in them. May include only shared_library.h
-// and the system.
+// Opening libraries by the system's loader, and finding functions in them; see shared_library.h. Calls none of them. Linked
+// into the cuda library only: the emulated one has its own in place of every library of NVIDIA's. May include only
+// shared_library.h and the system.
 #include "shared_library.h"
 #include <dlfcn.h>
 

@@ -79,8 +79,8 @@ template <class T>
 LtStatus make(std::set<T*>& all, void** out, const T& value) {
   const Locked locked;
   if (machine().capturing()) {
-    invalidate_captures("cuBLASLt allocates");
-    return cuda::kLtNotInitialised;
+    invalidate_captures("");
+    return refuse_lt(cuda::kLtNotInitialised, "allocates while a stream is captured");
   }
   T* const made = new T(value);
   all.insert(made);
@@ -215,8 +215,8 @@ LtStatus choose(cuda::LtHandle handle, cuda::LtOperation operation, cuda::LtLayo
   const Preference* const preference = at(library().preferences, preference_handle);
   if (preference == nullptr || wanted < 1) return refuse_lt(kInvalid, "no preference, or no algorithm wanted");
   if (machine().capturing()) {
-    invalidate_captures("cuBLASLt chooses an algorithm");
-    return cuda::kLtNotInitialised;
+    invalidate_captures("");
+    return refuse_lt(cuda::kLtNotInitialised, "chooses an algorithm while a stream is captured");
   }
   Algorithm chosen{};
   chosen.product = product.number();

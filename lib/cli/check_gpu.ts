@@ -1,15 +1,17 @@
 // nanogpt check on a GPU device: one report to paste back, the first thing to run on a new GPU: machine, driver and library,
-// every op in every form, every wrapped instruction, golden files, measured limits, and on a real GPU the speed of training.
+// every op in every form, every wrapped instruction, golden files, measured limits, and on a real GPU the speed of products,
+// beside cuBLASLt's where that is there, and of training.
 // Goes on after a failure, so that one run tells all. Imports ffi/, lib/base, lib/run and its neighbours.
 
 import { join } from "@std/path";
 import type { GpuDevice } from "../../ffi/cuda.ts";
 import type { DevicePeak } from "../../ffi/device.ts";
 import { NANOGPT_ABI_VERSION } from "../../ffi/symbols.ts";
-import { formatWorkers } from "../base/units.ts";
+import { formatTable, formatWorkers } from "../base/units.ts";
 import { InternalError, RunError } from "../base/errors.ts";
 import { VERSION } from "../base/version.ts";
 import { benchRecord } from "../run/bench.ts";
+import { benchProduct, type ProductFigures, productWorks } from "../run/bench_products.ts";
 import type { Precision } from "../run/devices.ts";
 import { readGolden } from "../run/golden_file.ts";
 import { systemFacts, THIS_SYSTEM } from "../run/system.ts";
@@ -37,10 +39,13 @@ type Part = () => boolean | Promise<boolean>;
 export async function reportGpu(device: GpuDevice, request: GpuCheck, context: Context): Promise<boolean> {
   const { precisions, json } = request;
   showMachine(device, context, json);
+  const missing = device.openCublasLt();
+  const gemm = missing === undefined ? "cublaslt" : "builtin";
   const parts: Readonly<Record<string, Part>> = {
-    "ops": () => checkTable(device, precisions, json),
+    "ops": () => checkTable(device, precisions, json, gemm),
     "instructions": () => showSelfTest(device.selfTest(), json),
     "golden files": () => checkOwnGoldens(device, precisions, context.assets.goldens, json),
+    "products": () => showProducts(device, missing, json),
     "speed": () => showSpeed(device, json),
   };
   let pass = true;
@@ -117,6 +122,43 @@ function checkOwnGoldens(
 function showPeak(peak: DevicePeak | undefined, json: boolean): void {
   if (json) out.line(JSON.stringify({ check: "peak", ...peak }));
   else out.line(`\npeak         ${formatPeak(peak)}`);
+}
+
+/** Most time and runs of a form of a product: there are four of nine products. */
+const PRODUCT_BUDGET = { ms: 500, mostRuns: 9 };
+
+/** The record's products by our kernels and, unless it says what is `missing`, by cuBLASLt. */
+async function showProducts(device: GpuDevice, missing: string | undefined, json: boolean): Promise<boolean> {
+  if (device.kind === "emulated") {
+    if (!json) out.line("\nProducts: left out, an emulation's speed says nothing of a GPU's");
+    return true;
+  }
+  const rows: string[][] = [];
+  for (const work of productWorks(device.kind)) {
+    const figures = await benchProduct(work, device, "bf16", PRODUCT_BUDGET, missing === undefined);
+    if (json) { for (const figure of figures) out.line(JSON.stringify({ check: "product", ...figure })); }
+    rows.push(productRow(figures));
+  }
+  if (json) return true;
+  out.line(
+    `\nThe record's products, TFLOP/s${missing === undefined ? "" : `; beside them not there: ${missing}`}`,
+  );
+  const head = ["", "m", "n", "k", "ours", "", "cuBLASLt", "ours of it"];
+  for (const line of formatTable([head, ...rows], [0, 5])) out.line(`  ${line}`);
+  return true;
+}
+
+/** "forward  65536  768  768  612  wgmma  701  87%". */
+export function productRow(figures: readonly ProductFigures[]): string[] {
+  const ours = figures.findLast(({ form }) => form !== "cublaslt");
+  const theirs = figures.find(({ form }) => form === "cublaslt");
+  if (!ours) throw new InternalError("A product has no kernel");
+  const rateOf = ({ flops, timing }: ProductFigures) => flops / timing.medianMs / 1e9;
+  const beside = theirs
+    ? [rateOf(theirs).toFixed(0), `${(100 * rateOf(ours) / rateOf(theirs)).toFixed(0)}%`]
+    : ["", ""];
+  const { use, m, n, k, form = "" } = ours;
+  return [use, ...[m, n, k].map(String), rateOf(ours).toFixed(0), form, ...beside];
 }
 
 /** Most time and runs of each of the two timings. */

@@ -99,9 +99,14 @@ function showGolden(
 
 // ---- ops ----
 
-/** Checks every op and shows the table, or one object; returns whether all pass. */
-export function checkTable(device: Device, precisions: readonly Precision[], json: boolean): boolean {
-  const target = targetOf(device);
+/** Checks every op and shows the table, or one object; returns whether all pass. `gemm`: with cuBLASLt's form, once opened. */
+export function checkTable(
+  device: Device,
+  precisions: readonly Precision[],
+  json: boolean,
+  gemm = device.gemm,
+): boolean {
+  const target = { ...targetOf(device), gemm };
   const results = precisions.flatMap((precision) =>
     KERNEL_OPS.flatMap((op) =>
       kernelChoices(op, precision, target).map((choice) => attempt(device, op, precision, choice))

@@ -5,12 +5,12 @@
 import type { Device } from "../../ffi/device.ts";
 import { RandomStream } from "../base/random.ts";
 import { GraphBuilder } from "../graph/builder.ts";
-import { at, type Graph } from "../graph/node.ts";
+import { at, type Graph, type Node } from "../graph/node.ts";
 import type { FormName } from "../graph/op.ts";
 import { product } from "../graph/ops/matrices.ts";
 import { drawNormal } from "../graph/samples.ts";
 import { buildPlan } from "../plan/build.ts";
-import { chipOf, formsOf } from "../plan/forms.ts";
+import { chipOf, formAllowed, formsOf } from "../plan/forms.ts";
 import { lastingOf, tensorBytes } from "../plan/plan.ts";
 import { activationType, planOptionsFor, type Precision, targetOf } from "./devices.ts";
 import { encodeValues, Executor } from "./executor.ts";
@@ -53,20 +53,30 @@ export function productWorks(kind: Device["kind"]): ProductWork[] {
   ]);
 }
 
-/** Times a product in each form that the device has for it, slowest form first. */
+/**
+ * Times a product in each form that the device has for it, slowest form first; last, where `cublaslt` says that the device
+ * has opened it and its limits allow, by cuBLASLt.
+ */
 export async function benchProduct(
   work: ProductWork,
   device: Device,
   precision: Precision,
   budget: Budget,
+  cublaslt = false,
 ): Promise<ProductFigures[]> {
   const graph = graphOf(work, device, precision);
-  const { isa } = device.describe();
+  const node = at(graph.nodes, 0);
   const isGpu = planOptionsFor(targetOf(device)).form !== undefined;
-  const forms = isGpu ? formsOf("matmul", at(graph.nodes, 0), chipOf(isa)) : [undefined];
+  const forms = isGpu ? formsFor(node, device, cublaslt) : [undefined];
   const found: ProductFigures[] = [];
   for (const form of forms) found.push(await timeProduct(work, graph, device, budget, form));
   return found;
+}
+
+function formsFor(node: Node, device: Device, cublaslt: boolean): FormName[] {
+  const chip = chipOf(device.describe().isa);
+  const theirs = cublaslt && formAllowed("cublaslt", "matmul", node, chip);
+  return [...formsOf("matmul", node, chip), ...(theirs ? ["cublaslt"] as const : [])];
 }
 
 function graphOf({ use, m, n, k }: ProductWork, device: Device, precision: Precision): Graph {

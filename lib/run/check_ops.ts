@@ -246,16 +246,20 @@ export function variantName(c: Case, variant: Variant): string {
   return variant.kind === "reuse" ? `in place of ${OPS[c.op].inputs[variant.input]}` : variant.kind;
 }
 
-/** The kernels of an op that a device has for some sample case: one, but on a GPU each form of an op that has several. */
+/**
+ * The kernels of an op that a device has for some sample case: one, but on a GPU each form of an op that has several.
+ * cuBLASLt's is among them where the target takes its products.
+ */
 export function kernelChoices(
   op: OpName,
   precision: Precision,
-  { kind, isa }: PlanTarget,
+  { kind, isa, gemm }: PlanTarget,
 ): (KernelChoice | undefined)[] {
   if (isa === undefined || (kind !== "cuda" && kind !== "emulated") || !OPS[op].forms) return [undefined];
   const chip = chipOf(isa);
   const cases = casesOf(op, activationType(kind, precision));
-  return FORMS.filter((form) => cases.some((c) => formAllowed(form, op, c, chip)))
+  return FORMS.filter((form) => form !== "cublaslt" || gemm === "cublaslt")
+    .filter((form) => cases.some((c) => formAllowed(form, op, c, chip)))
     .map((form) => ({ form, chip }));
 }
 

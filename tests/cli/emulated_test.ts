@@ -1,7 +1,14 @@
 // The emulated GPU and the one that is not here, as a user meets them: training with checkpoint and resume, the tiny preset
 // beside the cpu, evaluation, the report of `check`, plans without a device, and what is said when something is missing.
 
-import { assert, assertAlmostEquals, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertAlmostEquals,
+  assertEquals,
+  assertMatch,
+  assertNotEquals,
+  assertStringIncludes,
+} from "@std/assert";
 import { join } from "@std/path";
 import { MARKS } from "../../lib/run/marks.ts";
 import { HAS_GPU, NO_CHECKED, NO_CUDA, NO_EMULATED } from "../ffi/gpu_devices.ts";
@@ -63,17 +70,23 @@ Deno.test("Five steps of the tiny preset on the emulated GPU are those of the cp
 }, () =>
   inRunFolder(async (folder) => {
     const few = { "schedule.steps": 5, "data.valTokens": 64, "run.valEvery": 0 };
-    const lossesOn = async (device: string) => {
-      const out = join(folder, device);
-      const args = ["train", "--preset", "tiny", ...sets(few), "--device", device, "--out", out];
+    const lossesOn = async (device: string, gemm: string, steps = 5) => {
+      const out = join(folder, `${device}-${gemm}`);
+      const values = { ...few, "schedule.steps": steps, "device.gemm": gemm };
+      const args = ["train", "--preset", "tiny", ...sets(values), "--device", device, "--out", out];
       await mustRun(args, PATIENT);
       return metricsOf(out).map(({ trainLoss }) => Number(trainLoss));
     };
-    const [emulated, cpu] = [await lossesOn("emulated"), await lossesOn("cpu")];
+    const [emulated, cpu] = [await lossesOn("emulated", "builtin"), await lossesOn("cpu", "builtin")];
     assertEquals(emulated.length, 5);
     // Each of the two may be so far from the exact curve; that it learns at all is far above it.
     emulated.forEach((loss, i) => assertAlmostEquals(loss, cpu[i] ?? NaN, MARKS.bf16.run));
     assert((emulated[0] ?? NaN) - (emulated[4] ?? NaN) > 10 * MARKS.bf16.run);
+    // Products by the emulated cuBLASLt sum in another order: not the same bits, but the same curve.
+    const theirs = await lossesOn("emulated", "cublaslt", 3);
+    assertEquals(theirs.length, 3);
+    theirs.forEach((loss, i) => assertAlmostEquals(loss, cpu[i] ?? NaN, MARKS.bf16.run));
+    assertNotEquals(theirs, emulated.slice(0, 3));
   }));
 
 Deno.test("check --device emulated is one report", { ignore: NO_EMULATED }, async () => {
@@ -88,9 +101,11 @@ Deno.test("check --device emulated is one report", { ignore: NO_EMULATED }, asyn
       /^ {2}matmul +bf16 simple +\d+ .* pass /m,
       /^ {2}matmul +bf16 mma +\d+ .* pass /m,
       /^ {2}matmul +bf16 wgmma +\d+ .* pass /m,
+      /^ {2}matmul +bf16 cublaslt +\d+ .* pass /m,
       /^ {2}attention +fp32 simple +\d+ .* pass /m,
       /^Golden files: left out, /m,
       /^Every wrapped instruction, on random data\n( {2}PASS .*\n)+PASS$/m,
+      /^Products: left out, /m,
       /^peak +\S/m,
       /^train-124m +left out: /m,
       /\nPASS of all above\n$/,
@@ -122,6 +137,9 @@ Deno.test("plan for a GPU needs none, and says which form each kernel has", asyn
   assertMatch(stdout, /^plan of +speedrun-2024-11-19, bf16, device cuda$/m);
   assertMatch(stdout, /^kernel forms +wgmma \d+ steps, [\d.]+% of their FLOP; mma \d+ steps, [\d.]+%$/m);
   assertMatch(stdout, /^ {2}\d+ forward matmul wgmma c bf16\[/m);
+  const asked = await nanogpt([...args, "--set", "device.gemm=cublaslt"]);
+  assertMatch(asked.stdout, /^kernel forms +cublaslt \d+ steps, [\d.]+% of their FLOP; /m);
+  assertMatch(asked.stdout, /^ {2}\d+ forward matmul cublaslt c bf16\[/m);
   const exact = await nanogpt(["plan", "--preset", "tiny", "--device", "emulated", "--precision", "fp32"]);
   assertMatch(exact.stdout, /^kernel forms +simple \d+ steps, 100\.0% of their FLOP$/m);
   const cpu = await nanogpt(["plan", "--preset", "tiny", "--device", "cpu"]);
@@ -158,11 +176,6 @@ Deno.test("A GPU device that cannot be had, or not as asked", async () => {
       /^NANOGPT_EMULATION is ".*", expected fast/,
     );
   }
-  await refused(
-    ["train", "--preset", "tiny", ...EMULATED, "--set", "device.gemm=cublaslt", "--out", "/tmp/never-made"],
-    {},
-    /^This build has no matrix products of cublaslt: set device\.gemm to "builtin"/,
-  );
   const bench = await nanogpt(["bench", "--device", "reference"]);
   assertStringIncludes(bench.stderr, "The reference device is for checking, not for speed");
 });

@@ -8,11 +8,11 @@ import { NANOGPT_ABI_VERSION, SYMBOLS } from "../../ffi/symbols.ts";
 import { ROOT } from "./command.ts";
 import { inRunFolder, mustRun, run, trainArgs } from "./small_run.ts";
 
-/** Makes a shared object of some lines of C++. */
-async function build(path: string, lines: string): Promise<void> {
+/** Makes a shared object of some lines of C++, and of files of the project. */
+async function build(path: string, lines: string, files: readonly string[] = []): Promise<void> {
   const source = `${path}.cpp`;
   await Deno.writeTextFile(source, lines);
-  const args = ["-shared", "-fPIC", "-o", path, source];
+  const args = ["-std=c++17", "-shared", "-fPIC", "-o", path, source, ...files];
   const { success, stderr } = await new Deno.Command("g++", { args }).output();
   assert(success, new TextDecoder().decode(stderr));
 }
@@ -29,9 +29,9 @@ async function copyOfProgram(folder: string): Promise<string> {
 
 const version = (number: number) => `extern "C" unsigned nanogpt_abi_version() { return ${number}; }`;
 
-/** Every function of the library, doing nothing, but for one; the version is apart. */
-const allBut = (lacking: string) =>
-  Object.keys(SYMBOLS).filter((name) => name !== "nanogpt_abi_version" && name !== lacking)
+/** Every function of the library, doing nothing, but for some; the version is apart. */
+const allBut = (...lacking: string[]) =>
+  Object.keys(SYMBOLS).filter((name) => name !== "nanogpt_abi_version" && !lacking.includes(name))
     .map((name) => `\nextern "C" int ${name}() { return 0; }`).join("");
 
 /** What lies in the library's place, C++ or a text (neither: nothing), and what is said of it. */
@@ -67,6 +67,22 @@ const LIBRARIES: Readonly<Record<string, LibraryCase>> = {
     said: /^Could not open the kernel library .*undefined symbol: nanogpt_mix_grad; rebuild the kernels with/,
   },
 };
+
+/** A cuda library whose context does nothing but look for cuBLASLt, which its own loader never finds. */
+const WITHOUT_CUBLASLT = `${version(NANOGPT_ABI_VERSION)}
+#include <cstdio>
+#include "${join(ROOT, "kernels/cuda/cublaslt.h")}"
+#define OWN extern "C" __attribute__((visibility("hidden")))
+OWN void* dlopen(const char*, int) { return nullptr; }
+OWN char* dlerror() { static char text[] = "cannot open shared object file"; return text; }
+extern "C" int nanogpt_open_cublaslt(unsigned long) { return nanogpt::cuda::open_cublaslt().library ? 0 : 3; }
+extern "C" int nanogpt_last_error(unsigned long, char* out, unsigned capacity) {
+  std::snprintf(out, capacity, "%s", nanogpt::cuda::open_cublaslt().why);
+  return 0;
+}${allBut("nanogpt_open_cublaslt", "nanogpt_last_error")}`;
+
+const CUBLASLT_IS_MISSING =
+  /^device\.gemm is "cublaslt": cuBLASLt was not found as libcublasLt\.so\.13, [^\n]+; install cuBLAS [^\n]+"builtin"\n$/;
 
 /** What is said of a GPU device whose library has not been built. */
 const GPU_LIBRARIES: Readonly<Record<string, RegExp>> = {
@@ -109,6 +125,25 @@ Deno.test("A kernel library that does not fit is refused before anything is trai
         await Deno.remove(other);
       });
     }
+    await t.step("cuda: asked for cuBLASLt, which is not there", async () => {
+      const other = join(program, "build", "libnanogpt_cuda.so");
+      const sources = ["cublaslt_library", "shared_library"].map((name) =>
+        join(ROOT, `kernels/cuda/${name}.cpp`)
+      );
+      await build(other, WITHOUT_CUBLASLT, sources);
+      const gemm = ["--device", "cuda", "--set", "device.gemm=cublaslt"];
+      const { code, stdout, stderr } = await run([
+        ...trainArgs(folder),
+        ...gemm,
+        "--out",
+        join(folder, "run"),
+      ], {
+        main,
+      });
+      assertEquals([code, stdout], [1, ""], stderr);
+      assertMatch(stderr, CUBLASLT_IS_MISSING);
+      await Deno.remove(other);
+    });
     await t.step("the reference device needs none", async () => {
       const args = trainArgs(folder, { "schedule.steps": 1 });
       await mustRun([...args, "--device", "reference", "--out", join(folder, "run")], { main });

@@ -7,14 +7,13 @@ import { compare } from "../../lib/base/compare.ts";
 import type { DType } from "../../lib/base/dtype.ts";
 import { RunError } from "../../lib/base/errors.ts";
 import { at } from "../../lib/graph/node.ts";
-import { FORMS } from "../../lib/graph/op.ts";
 import { OPS } from "../../lib/graph/ops.ts";
 import type { Case, Draw } from "../../lib/graph/samples.ts";
 import { judge, runCase, weigh } from "../../lib/run/check_ops.ts";
 import { decodeValues } from "../../lib/run/executor.ts";
 import { interpretOp } from "../../lib/run/interpret.ts";
 import type { Weighed } from "../../lib/run/op_tolerances.ts";
-import { chipOf, formAllowed } from "../../lib/plan/forms.ts";
+import { chipOf, formsOf } from "../../lib/plan/forms.ts";
 import { NO_EMULATED, openEmulated } from "./gpu_devices.ts";
 
 const PLAIN = { kind: "plain" } as const;
@@ -61,7 +60,7 @@ function inEachForm(
   const device = openEmulated();
   try {
     const chip = chipOf(device.describe().isa);
-    for (const form of FORMS.filter((form) => formAllowed(form, c.op, c, chip))) {
+    for (const form of formsOf(c.op, c, chip)) {
       body((w) => runCase(device, w, PLAIN, form));
     }
   } finally {

@@ -3,6 +3,7 @@
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import {
+  NANOGPT_FORM_CUBLASLT,
   NANOGPT_FORM_MMA,
   NANOGPT_FORM_SIMPLE,
   NANOGPT_FORM_WGMMA,
@@ -16,7 +17,15 @@ import { FORMS, OP_NAMES, type OpName, type Signature } from "../../lib/graph/op
 import { OPS } from "../../lib/graph/ops.ts";
 import { casesOf } from "../../lib/graph/samples.ts";
 import { PRESETS } from "../../lib/config/presets.ts";
-import { type Chip, chipOf, CHIPS, fastestForm, formAllowed, formsOf } from "../../lib/plan/forms.ts";
+import {
+  type Chip,
+  chipOf,
+  CHIPS,
+  chosenForm,
+  fastestForm,
+  formAllowed,
+  formsOf,
+} from "../../lib/plan/forms.ts";
 import { planRun } from "../../lib/run/programs.ts";
 
 /** An op's signature from the shapes and types of its inputs. */
@@ -35,13 +44,18 @@ function attention(type: DType, heads: number, width: number): Signature {
 }
 
 Deno.test("the codes of forms and chips are those of kernels/abi.h", () => {
-  assertEquals(FORMS.map((_, code) => code), [NANOGPT_FORM_SIMPLE, NANOGPT_FORM_MMA, NANOGPT_FORM_WGMMA]);
+  assertEquals(FORMS.map((_, code) => code), [
+    NANOGPT_FORM_SIMPLE,
+    NANOGPT_FORM_MMA,
+    NANOGPT_FORM_WGMMA,
+    NANOGPT_FORM_CUBLASLT,
+  ]);
   assertEquals(CHIPS.length, [NANOGPT_ISA_SM80, NANOGPT_ISA_SM90A].length);
   assertEquals(chipOf("sm80"), "sm80");
   assertThrows(() => chipOf("avx2"), InternalError, "no GPU kernels for avx2");
   const s = product(["bf16", 8, 16], ["bf16", 24, 16]);
   const last = (form: string) => OPS.matmul.args({ ...s, attrs: { ...s.attrs, form } }).at(-1);
-  assertEquals(FORMS.map(last), [0, 1, 2]);
+  assertEquals(FORMS.map(last), [0, 1, 2, 3]);
   assertThrows(() => last("mna"), InternalError, "Attribute form is mna");
 });
 
@@ -99,6 +113,26 @@ Deno.test("attention is fast at the tiles' head widths, the head and Newton-Schu
     "simple",
     "simple",
   ]);
+});
+
+Deno.test("cuBLASLt's form is chosen where it was asked for and its limits are kept, and nowhere else", () => {
+  const form = (s: Signature, asked = true, op: OpName = "matmul") => chosenForm(op, s, "sm90a", asked);
+  const plain = product(["bf16", 33, 72], ["bf16", 40, 72]);
+  assertEquals([form(plain), form(plain, false)], ["cublaslt", "wgmma"]);
+  const exact = product(["f32", 33, 36], ["f32", 40, 36], { dtype: "f32" });
+  assertEquals([form(exact), form(exact, false)], ["cublaslt", "simple"]);
+  assertEquals(form(product(["f32", 33, 72], ["bf16", 40, 72])), "simple", "operands of two types");
+  assertEquals(form(product(["f32", 33, 72], ["f32", 40, 72])), "simple", "a bf16 result of float32");
+  assertEquals(form(product(["bf16", 33, 68], ["bf16", 40, 68])), "simple", "rows of 136 bytes");
+  assertEquals(form(product(["bf16", 33, 72], ["bf16", 131, 72])), "simple", "a result of 131 columns");
+  assertEquals(form(attention("bf16", 3, 128), true, "attention"), "wgmma", "no product");
+  for (const op of OP_NAMES) {
+    for (const c of [...casesOf(op, "bf16"), ...casesOf(op, "f32")]) {
+      assert(
+        !formsOf(op, c, "sm90a").includes("cublaslt") && chosenForm(op, c, "sm90a", false) !== "cublaslt",
+      );
+    }
+  }
 });
 
 Deno.test("every op with forms has the simple one everywhere, and samples for the others; wgmma is Hopper's", () => {
