@@ -91,13 +91,19 @@ int32_t check_wgmma(Check& check, uint32_t D, uint32_t dtype, std::initializer_l
   return check_addresses(check, NANOGPT_FORM_WGMMA, addresses);
 }
 
-// Describes act[N,H,D] to the copy engine, a sequence at a time.
-int32_t encode(Context& context, TensorMap& map, const void* tensor, const AttentionShape& s) {
+// Describes act[N,H,D] to the copy engine, a sequence at a time, in boxes of so many rows.
+int32_t encode(Context& context, TensorMap& map, const void* tensor, const AttentionShape& s, uint32_t rows) {
   const uint64_t columns = uint64_t{s.H} * s.D;
   const uint64_t dims[] = {columns, s.T, s.N / s.T};
   const uint64_t strides[] = {columns * 2, columns * 2 * s.T};
-  const uint32_t box[] = {wgmma_attention::kBox, wgmma_attention::kRows, 1};
+  const uint32_t box[] = {wgmma_attention::kBox, rows, 1};
   return context.encode(map, TensorType::bfloat16, 3, address_of(tensor), dims, strides, box, Swizzle::bytes128);
+}
+
+LaunchShape wgmma_shape(const AttentionShape& s, uint32_t shared_bytes) {
+  LaunchShape shape = tile_shape(s, shared_bytes);
+  shape.threads = wgmma_attention::kThreads;
+  return shape;
 }
 
 int32_t attention_wgmma(Check& check, const AttentionParams& params, uint32_t dtype) {
@@ -107,13 +113,12 @@ int32_t attention_wgmma(Check& check, const AttentionParams& params, uint32_t dt
                                                              address_of(params.v)}))
     return status;
   WgmmaAttentionParams maps{{}, {}, {}, s, params.y, params.lse};
-  if (const int32_t status = encode(context, maps.q, params.q, s)) return status;
-  if (const int32_t status = encode(context, maps.k, params.k, s)) return status;
-  if (const int32_t status = encode(context, maps.v, params.v, s)) return status;
+  constexpr uint32_t kTileRows = wgmma_attention::ForwardTiles::kTileRows;
+  if (const int32_t status = encode(context, maps.q, params.q, s, kTileRows)) return status;
+  if (const int32_t status = encode(context, maps.k, params.k, s, kTileRows)) return status;
+  if (const int32_t status = encode(context, maps.v, params.v, s, kTileRows)) return status;
   cut(maps.shape, wgmma_attention::kRows);
-  LaunchShape shape = tile_shape(maps.shape, wgmma_attention::kSharedBytes);
-  shape.threads = wgmma_attention::kThreads;
-  return launch(context, "attention_wgmma_d128", shape, maps);
+  return launch(context, "attention_wgmma_d128", wgmma_shape(maps.shape, wgmma_attention::kForwardBytes), maps);
 }
 
 int32_t attention_grad_simple(Context& context, AttentionGradParams params, uint32_t dtype) {
@@ -128,6 +133,13 @@ int32_t attention_grad_simple(Context& context, AttentionGradParams params, uint
   return launch(context, narrow ? "attention_dkdv_bf16" : "attention_dkdv_f32", tiles, params);
 }
 
+// The delta that both fast forms need.
+int32_t compute_delta(Context& context, const AttentionGradParams& params) {
+  const AttentionShape& s = params.shape;
+  const LaunchShape rows{{blocks_for(uint64_t{s.N} * s.H * (s.D / 8), kThreads)}, kThreads};
+  return launch(context, KernelName("attention_delta", s.D).text, rows, params);
+}
+
 int32_t attention_grad_mma(Check& check, AttentionGradParams params, uint32_t dtype) {
   AttentionShape& s = params.shape;
   if (const int32_t status =
@@ -136,14 +148,36 @@ int32_t attention_grad_mma(Check& check, AttentionGradParams params, uint32_t dt
                      address_of(params.q), address_of(params.k), address_of(params.v), address_of(params.y)}))
     return status;
   Context& context = check.context();
-  const LaunchShape rows{{blocks_for(uint64_t{s.N} * s.H * (s.D / 8), kThreads)}, kThreads};
-  if (const int32_t status = launch(context, KernelName("attention_delta", s.D).text, rows, params)) return status;
+  if (const int32_t status = compute_delta(context, params)) return status;
   cut(s, mma_rows(s.D).dq);
   const LaunchShape queries = tile_shape(s, mma_shared_bytes(s.D, s.rows, 2, 2));
   if (const int32_t status = launch(context, KernelName("attention_dq", s.D).text, queries, params)) return status;
   cut(s, mma_rows(s.D).dkdv);
   const LaunchShape keys = tile_shape(s, mma_shared_bytes(s.D, s.rows, 2, 2) + 2 * sizeof(QueryValues));
   return launch(context, KernelName("attention_dkdv", s.D).text, keys, params);
+}
+
+int32_t attention_grad_wgmma(Check& check, const AttentionGradParams& params, uint32_t dtype) {
+  using namespace wgmma_attention;
+  const AttentionShape& s = params.shape;
+  if (const int32_t status =
+          check_wgmma(check, s.D, dtype,
+                      {address_of(params.dq), address_of(params.dk), address_of(params.dv), address_of(params.dy),
+                       address_of(params.q), address_of(params.k), address_of(params.v), address_of(params.y)}))
+    return status;
+  Context& context = check.context();
+  if (const int32_t status = compute_delta(context, params)) return status;
+  WgmmaAttentionGradParams maps{{}, {}, {}, {}, params};
+  const struct {
+    TensorMap& map;
+    const void* tensor;
+  } tensors[] = {{maps.q, params.q}, {maps.k, params.k}, {maps.v, params.v}, {maps.dy, params.dy}};
+  for (const auto& [map, tensor] : tensors)
+    if (const int32_t status = encode(context, map, tensor, s, BackwardTiles::kTileRows)) return status;
+  cut(maps.grad.shape, kRows);
+  if (const int32_t status = launch(context, "attention_dq_wgmma_d128", wgmma_shape(maps.grad.shape, kQueryGradBytes), maps))
+    return status;
+  return launch(context, "attention_dkdv_wgmma_d128", wgmma_shape(maps.grad.shape, kKeyGradBytes), maps);
 }
 
 }  // namespace
@@ -183,6 +217,7 @@ NANOGPT_EXPORT int32_t nanogpt_attention_grad(uint64_t context, uint64_t dq, uin
                                    memory<const void>(k),       memory<const void>(v),    memory<const void>(y),
                                    memory<const float>(lse),    memory<float>(workspace)};
   if (form == NANOGPT_FORM_MMA) return attention_grad_mma(check, params, dtype);
-  if (form != NANOGPT_FORM_SIMPLE) return refuse_form(check, form, NANOGPT_FORM_MMA);
+  if (form == NANOGPT_FORM_WGMMA) return attention_grad_wgmma(check, params, dtype);
+  if (form != NANOGPT_FORM_SIMPLE) return refuse_form(check, form, NANOGPT_FORM_WGMMA);
   return attention_grad_simple(check.context(), params, dtype);
 }

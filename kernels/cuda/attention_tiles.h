@@ -61,6 +61,29 @@ DEVICE KeyTiles key_tiles(const AttentionShape& s, uint32_t begin, uint32_t firs
   return {first_start / rows, free, masked > free ? masked : free, (last_query - begin) / rows};
 }
 
+// The query tiles of `rows` rows that see keys first_key..last_key of a sequence: those from `first` on to `last`, of which
+// [free, masked) see all of these keys whole.
+struct QueryTiles {
+  uint32_t first, free, masked, last;
+};
+
+// By all lanes of a warp, a tile a lane: with a window of 1,024 a single look at the starts of 32 tiles says all.
+template <uint32_t rows>
+DEVICE QueryTiles query_tiles(const AttentionShape& s, uint32_t begin, uint32_t first_key, uint32_t last_key) {
+  const uint32_t end = begin + s.T, first = (first_key - begin) / rows, free = (last_key - begin + rows - 1) / rows;
+  uint32_t seen = first, whole = first;  // the first tile with no query that sees any, and that with one that does not see all
+  for (uint32_t found = 32; found == 32;) {
+    const uint32_t row = begin + (seen + lane_index()) * rows, last_row = (row + rows < end ? row + rows : end) - 1;
+    const bool exists = row < end;  // start never moves back: a tile's first query sees furthest back, its last least far
+    const uint32_t first_start = exists ? static_cast<uint32_t>(s.start[row]) : end;
+    const uint32_t last_start = exists ? static_cast<uint32_t>(s.start[last_row]) : end;
+    found = count_bits(ballot(first_start <= last_key));
+    whole += count_bits(ballot(last_start <= first_key));
+    seen += found;
+  }
+  return {first, free, whole > free ? whole : free, seen - 1};
+}
+
 DEVICE bool sees(uint32_t query, uint32_t start, uint32_t key) { return start <= key && key <= query; }
 
 // Hands out shared memory.

@@ -1,6 +1,6 @@
 // The shape of the wgmma attention kernels' blocks and their parameters, for the kernels and for their launcher. A block is a
-// warpgroup that loads and two that compute, 64 rows of its tile each. May include only attention.h, tensor_map.h and the
-// standard library.
+// warpgroup that loads and two that compute, 64 rows each of the 128 queries or keys that the block owns. May include only
+// attention.h, tensor_map.h and the standard library.
 #pragma once
 #include "attention.h"
 #include "tensor_map.h"
@@ -9,29 +9,52 @@ namespace nanogpt::cuda {
 namespace wgmma_attention {
 
 constexpr uint32_t kWidth = 128;     // of a head
-constexpr uint32_t kRows = 128;      // of every tile in shared memory
+constexpr uint32_t kRows = 128;      // that a block owns
 constexpr uint32_t kGroupRows = 64;  // of one wgmma: those that a warpgroup computes
 constexpr uint32_t kConsumers = kRows / kGroupRows;
 constexpr uint32_t kThreads = (1 + kConsumers) * 128;
 constexpr uint32_t kBox = 64;  // columns of a box of the copy engine: 128 bytes, the swizzle's width
-constexpr uint32_t kBoxBytes = kRows * kBox * 2;
-constexpr uint32_t kTileBytes = kWidth / kBox * kBoxBytes;
 
-// The queries, and a ring of slots in which keys and values take turns.
-constexpr uint32_t kSlots = 4;
-constexpr uint32_t kBarriersAt = (1 + kSlots) * kTileBytes;
-constexpr uint32_t kBarriers = 1 + 2 * kSlots;
-constexpr uint32_t kSharedBytes = kBarriersAt + kBarriers * 8 + 1023;  // the swizzle begins at multiples of 1024
-static_assert(kSharedBytes <= 232448, "shared memory of an sm_90 block");
+// A block's shared memory: tiles of `rows` rows of a head, so many that it owns and so many slots in which others take turns;
+// then the barriers.
+template <uint32_t rows, uint32_t owned, uint32_t slots>
+struct Tiles {
+  static constexpr uint32_t kTileRows = rows;
+  static constexpr uint32_t kOwned = owned;
+  static constexpr uint32_t kSlots = slots;
+  static constexpr uint32_t kBoxBytes = rows * kBox * 2;
+  static constexpr uint32_t kTileBytes = kWidth / kBox * kBoxBytes;
+  static constexpr uint32_t kBarriersAt = (owned + slots) * kTileBytes;
+  static constexpr uint32_t kBarriers = 1 + 2 * slots;
+  static constexpr uint32_t kEnd = kBarriersAt + kBarriers * 8;
+};
+constexpr uint32_t kSwizzleSlack = 1023;  // the swizzle begins at multiples of 1024
+
+// Queries; keys and values.
+using ForwardTiles = Tiles<128, 1, 4>;
+constexpr uint32_t kForwardBytes = ForwardTiles::kEnd + kSwizzleSlack;
+
+// The queries and the gradients of their outputs, or the keys and values, of each warpgroup; the two others. A block that
+// owns keys also needs values of each passing query.
+using BackwardTiles = Tiles<kGroupRows, 2 * kConsumers, 8>;
+static_assert(BackwardTiles::kTileRows == kMmaPassing, "QueryValues are those of a passing tile");
+constexpr uint32_t kQueryGradBytes = BackwardTiles::kEnd + kSwizzleSlack;
+constexpr uint32_t kKeyGradBytes = kQueryGradBytes + BackwardTiles::kSlots / 2 * sizeof(QueryValues);
+static_assert(kKeyGradBytes <= 232448 && kForwardBytes <= 232448, "shared memory of an sm_90 block");
 
 }  // namespace wgmma_attention
 
-// Maps of q, k and v see them as [sequences][T][H*D]: rows past the end of a sequence are zeros.
+// Maps see tensors as [sequences][T][H*D]: rows past the end of a sequence are zeros.
 struct WgmmaAttentionParams {
   TensorMap q, k, v;
   AttentionShape shape;
   void* y;
   float* lse;
+};
+
+struct WgmmaAttentionGradParams {
+  TensorMap q, k, v, dy;
+  AttentionGradParams grad;
 };
 
 }  // namespace nanogpt::cuda

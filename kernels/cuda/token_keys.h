@@ -12,12 +12,4 @@ DEVICE uint32_t key_at(const TokenKeys& keys, uint32_t position) {
   return token < keys.V ? token : keys.V;
 }
 
-DEVICE uint32_t count_bits(uint32_t x) {
-#if defined(__CUDACC__)
-  return static_cast<uint32_t>(__popc(x));
-#else
-  return static_cast<uint32_t>(__builtin_popcount(x));
-#endif
-}
-
 }  // namespace nanogpt::cuda

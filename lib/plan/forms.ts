@@ -38,6 +38,7 @@ const WGMMA_OPS: readonly OpName[] = [
   "headLossGrad",
   "newtonSchulz",
   "attention",
+  "attentionGrad",
 ];
 
 /** Ops whose products cuBLASLt can do, where it was asked for. */

@@ -23,6 +23,7 @@ DEVICE float to_float(float x) { return x; }
 
 #if defined(__CUDACC__)
 
+DEVICE uint32_t count_bits(uint32_t x) { return static_cast<uint32_t>(__popc(x)); }
 // Two floats to bf16, rounded to nearest even; `low` in the lower half.
 DEVICE uint32_t pack_bf16(float low, float high) {
   uint32_t packed;
@@ -48,6 +49,7 @@ DEVICE float tanh_approx(float x) {
 
 #else
 
+DEVICE uint32_t count_bits(uint32_t x) { return static_cast<uint32_t>(__builtin_popcount(x)); }
 DEVICE bf16 to_bf16(float x) {
   const uint32_t bits = bits_of(x);
   if ((bits & 0x7fffffffu) > 0x7f800000u) return {0x7fff};  // NaN, as cvt.rn.bf16 gives it
