@@ -198,7 +198,9 @@ struct QueryGrad {
 
 // ---- dk and dv -----------------------------------------------------------------------------------------------------
 
-// Queries and the gradients of their outputs take turns in the ring; queries are needed longer. Their values lie behind it.
+constexpr uint32_t kKeyGradProducerRegisters = 24, kKeyGradConsumerRegisters = 240;  // twice as many sums as elsewhere
+
+// Queries and the gradients of their outputs take turns in the ring. Their values lie behind it.
 struct QueriesPassing {
   const Work& work;
   const QueryTiles tiles;
@@ -245,8 +247,8 @@ DEVICE void produce(const Work& work) {
   }
 }
 
-// A warpgroup with 64 of the block's keys: scores are [keys, queries]. While the products with a tile's gradients run, their
-// operands' successors are made: probabilities while dscores are, dk while the next scores are.
+// A warpgroup with 64 of the block's keys: scores are [keys, queries]. Exponentials are taken while the gradients of
+// probabilities are multiplied, and those of scores are made while the product for dv runs.
 struct KeyGrad {
   const Work& work;
   const QueriesPassing passing;
@@ -305,40 +307,38 @@ struct KeyGrad {
     return *reinterpret_cast<const Words2*>(&values[i]);
   }
 
-  // Query tiles [from, to). On both sides of a turn, dk of the tile before may be under way.
-  template <bool masked>
-  DEVICE void visit(uint32_t from, uint32_t to) {
-    for (uint32_t tile = from; tile < to; tile++) {
-      const uint32_t q = work.ring.tile(passing.queries(tile)), dy = work.ring.tile(passing.gradients(tile));
-      work.ring.wait(passing.queries(tile));
-      work.ring.wait(passing.gradients(tile));
-      pin(scores), pin(dscores);
-      wgmma_fence();
-      issue_scores<BackwardTiles>(scores, work.own(0, group), q);
-      issue_scores<BackwardTiles>(dscores, work.own(1, group), dy);
-      wgmma_wait<0>();
-      pin(scores), pin(dscores);
-      exponentials<masked>(tile);
-      score_gradients(tile);
-      pack_weights(weights, scores);
-      pack_weights(dweights, dscores);
-      pin(dv), pin(dk);
-      wgmma_fence();
-      issue_weighted<BackwardTiles>(dv, weights, dy);
-      issue_weighted<BackwardTiles>(dk, dweights, q);
-      wgmma_wait<0>();
-      pin(dv), pin(dk);
-      work.ring.release(passing.queries(tile));
-      work.ring.release(passing.gradients(tile));
-    }
+  // One loop for tiles with and without a mask: another's copy of the sums would not fit in the registers.
+  DEVICE void visit(uint32_t tile) {
+    const uint32_t q = work.ring.tile(passing.queries(tile)), dy = work.ring.tile(passing.gradients(tile));
+    work.ring.wait(passing.queries(tile));
+    work.ring.wait(passing.gradients(tile));
+    pin(scores), pin(dscores);
+    wgmma_fence();
+    issue_scores<BackwardTiles>(scores, work.own(0, group), q);
+    issue_scores<BackwardTiles>(dscores, work.own(1, group), dy);
+    wgmma_wait<1>();
+    pin(scores);
+    if (tile < passing.tiles.free || tile >= passing.tiles.masked) exponentials<true>(tile);
+    else exponentials<false>(tile);
+    pack_weights(weights, scores);
+    wgmma_wait<0>();
+    pin(dscores), pin(dv);
+    wgmma_fence();
+    issue_weighted<BackwardTiles>(dv, weights, dy);
+    score_gradients(tile);
+    pack_weights(dweights, dscores);
+    pin(dk);
+    wgmma_fence();
+    issue_weighted<BackwardTiles>(dk, dweights, q);
+    wgmma_wait<0>();
+    pin(dv), pin(dk);
+    work.ring.release(passing.gradients(tile));
+    work.ring.release(passing.queries(tile));
   }
 
   DEVICE void run() {
-    const QueryTiles& tiles = passing.tiles;
     work.ring.wait_owned();
-    visit<true>(tiles.first, tiles.free);
-    visit<false>(tiles.free, tiles.masked);
-    visit<true>(tiles.masked, tiles.last + 1);
+    for (uint32_t tile = passing.tiles.first; tile <= passing.tiles.last; tile++) visit(tile);
     barrier_sync(1 + group, 128);  // all warps' products have read the keys and values
     work.store(work.p.grad.dk, dk, work.shape.scale, 0, group);
     work.store(work.p.grad.dv, dv, 1.0f, 1, group);
@@ -367,10 +367,10 @@ KERNEL(attention_dkdv_wgmma_d128, WgmmaAttentionGradParams, wgmma_attention::kTh
   const Work work(params);
   work.ring.init_barriers();
   if (threadIdx.x < 128) {
-    release_registers<kProducerRegisters>();
+    release_registers<kKeyGradProducerRegisters>();
     if (threadIdx.x < 32) produce(work);
   } else {
-    take_registers<kConsumerRegisters>();
+    take_registers<kKeyGradConsumerRegisters>();
     KeyGrad(work).run();
   }
 }
