@@ -5,7 +5,7 @@
 #   make demo       trains on real text and samples    make kernels  the shared object of the CPU kernels alone
 #   make emulated   the GPU kernels on this processor, for checking them: device `emulated`, and its watching twin
 #   make cuda       the GPU kernels for NVIDIA's chips, where nvcc is; make cuda-facts holds what ptxas says against the table
-#   make soak       the GPU kernels' ops under 200 random schedules each, and the larger goldens: not part of the gate
+#   make soak       the GPU kernels' ops under 200 random schedules each, attention at 65,536 tokens, the larger golden
 #   make page       the browser code of live page and reports alone
 #   make sanitize   the ops under AddressSanitizer, UBSan and ThreadSanitizer: slow, and not part of the gate
 #   make clean      removes what was built (not what was downloaded, nor runs/)
@@ -91,7 +91,7 @@ test: nanogpt emulated build/libnanogpt_cpu_simulated.so build/launcher/stored
 sanitize: bootstrap compiler build/libnanogpt_cpu_asan.so build/libnanogpt_cpu_tsan.so
 	@CXX="$(CXX)" scripts/sanitize.sh "$(DENO)"
 
-soak: bootstrap emulated
+soak: bootstrap kernels emulated
 	@scripts/soak.sh "$(DENO)"
 
 clean:

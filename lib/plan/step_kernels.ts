@@ -203,26 +203,25 @@ function attentionSizes(step: Step): [number, number, number] {
 }
 
 /**
- * The gradient in FlashAttention's way: rows of dO O first, then tiles that add to a float32 dQ, which is zeroed before
- * and rounded after. Ten FLOPs a visited pair and column: five products.
+ * The gradient as the kernels make it: row sums of dO O, then dQ by blocks that own queries, then dK and dV by blocks that own
+ * keys. Every sum has one owner; for that scores and their gradients are made twice: seven products of two FLOPs a visited
+ * pair and column, where FlashAttention, which adds up dQ beside dK and dV, has five.
  */
 function attentionGradOf(step: Step, common: Common, keys: number): Kernel[] {
   const [N, C, D] = attentionSizes(step);
-  const [act, f32, rowSums] = [2 * N * C, 4 * N * C, 4 * N * (C / D)];
+  const [act, rowValues] = [2 * N * C, 4 * N * (C / D)]; // a tensor [N,C]; log-sum-exp or row sums
+  const work = { kind: "attention", direction: "backward", headWidth: D } as const;
+  const product = 2 * keys * N * C;
+  const read = 4 * act + 2 * rowValues; // dO, q, k, v
   return [
     passKernel({
       ...common,
-      bytes: 6 * act + f32 + 2 * rowSums, // dO, q, k, v, dk, dv; dQ; log-sum-exp and row sums
-      flops: 10 * keys * N * C,
-      work: { kind: "attention", direction: "backward", headWidth: D },
-    }),
-    passKernel({
-      ...common,
-      name: "attentionGrad: row sums, dQ",
+      name: "attentionGrad: row sums",
       shapes: `${N}x${C}`,
-      bytes: 2 * act + rowSums + f32 + (f32 + act), // dO, O; zeroed; read and rounded
-      launches: 3,
+      bytes: 2 * act + rowValues,
     }),
+    passKernel({ ...common, name: "attentionGrad: dQ", bytes: read + act, flops: 3 * product, work }),
+    passKernel({ ...common, name: "attentionGrad: dK, dV", bytes: read + 2 * act, flops: 4 * product, work }),
   ];
 }
 

@@ -43,6 +43,13 @@ function attention(type: DType, heads: number, width: number): Signature {
   return signature("attention", [x, x, x, ["i32", 24]], { T: 24, heads, window: 8 });
 }
 
+/** Its gradient, all of it in that type. */
+function attentionGrad(type: DType, heads: number, width: number): Signature {
+  const x: [DType, ...number[]] = [type, 24, heads * width];
+  const inputs = [x, x, x, x, x, ["f32", 24, heads], ["i32", 24]] satisfies [DType, ...number[]][];
+  return signature("attentionGrad", inputs, { T: 24, heads, window: 8 });
+}
+
 Deno.test("the codes of forms and chips are those of kernels/abi.h", () => {
   assertEquals(FORMS.map((_, code) => code), [
     NANOGPT_FORM_SIMPLE,
@@ -87,14 +94,14 @@ Deno.test("products take wgmma on Hopper wherever they take mma.sync elsewhere",
 
 Deno.test("attention is fast at the tiles' head widths, the head and Newton-Schulz at whole rows", () => {
   const widths = [16, 32, 48, 64, 96, 128, 130];
-  const fast = widths.filter((width) =>
-    fastestForm("attention", attention("bf16", 3, width), "sm90a") !== "simple"
-  );
-  assertEquals(fast, [32, 64, 128]);
-  assertEquals(fastestForm("attention", attention("bf16", 3, 128), "sm90a"), "wgmma");
-  assertEquals(fastestForm("attention", attention("bf16", 3, 128), "sm80"), "mma");
-  assertEquals(fastestForm("attention", attention("bf16", 3, 64), "sm90a"), "mma");
-  assertEquals(fastestForm("attention", attention("f32", 1, 128), "sm90a"), "simple");
+  for (const [op, of] of [["attention", attention], ["attentionGrad", attentionGrad]] as const) {
+    const form = (type: DType, width: number, chip: Chip) => fastestForm(op, of(type, 3, width), chip);
+    assertEquals(widths.filter((width) => form("bf16", width, "sm90a") !== "simple"), [32, 64, 128], op);
+    assertEquals(form("bf16", 128, "sm90a"), "wgmma", op);
+    assertEquals(form("bf16", 128, "sm80"), "mma", op);
+    assertEquals(form("bf16", 64, "sm90a"), "mma", op);
+    assertEquals(form("f32", 128, "sm90a"), "simple", op);
+  }
   const head = (C: number, V: number) =>
     fastestForm(
       "headLoss",
