@@ -78,10 +78,10 @@ struct QueryGrad {
   const Work& work;
   const KeysPassing& passing;
   const uint32_t group;
-  const uint32_t row;            // of the thread's first query
-  const float scale2;            // of scores, for exponentials of 2
-  uint32_t start[2];             // of each query
-  float lse2[2], delta[2];       // of each query; lse in powers of 2
+  const uint32_t row;       // of the thread's first query
+  const float scale2;       // of scores, for exponentials of 2
+  uint32_t start[2];        // of each query
+  float lse2[2], delta[2];  // of each query; lse in powers of 2
   float scores[kScores], gradients[kScores], dq[kSums];
   uint32_t weights[kPassing / 16][4];  // gradients of scores as operands
 
@@ -253,8 +253,8 @@ struct KeyGrad {
   const Work& work;
   const QueriesPassing passing;
   const uint32_t group;
-  const uint32_t row;      // of the thread's first key
-  const float scale2;      // of scores, for exponentials of 2
+  const uint32_t row;  // of the thread's first key
+  const float scale2;  // of scores, for exponentials of 2
   float scores[kScores], dscores[kScores], dk[kSums], dv[kSums];
   uint32_t weights[kPassing / 16][4], dweights[kPassing / 16][4];  // probabilities and gradients of scores as operands
 
@@ -278,7 +278,7 @@ struct KeyGrad {
       UNROLL
       for (uint32_t i = 0; i < 2; i++) {
         const uint32_t key = row + 8 * i, query = first_query + column;
-        float *const score = &scores[4 * n + 2 * i];
+        float* const score = &scores[4 * n + 2 * i];
         score[0] = exp2_approx(score[0] * scale2 - float_of(lse2.x));
         score[1] = exp2_approx(score[1] * scale2 - float_of(lse2.y));
         if (masked && !sees(query, start.x, key)) score[0] = 0.0f;

@@ -44,13 +44,13 @@ struct Work {
 struct Consumer {
   const Work& work;
   const uint32_t group;
-  const uint32_t row;                // of the thread's first query
-  const float scale2;                // of scores, for exponentials of 2
-  uint32_t start[2];                 // first row that each query sees
-  float scores[kSums], y[kSums];     // a tile has as many keys as columns
-  uint32_t weights[kRows / 16][4];   // exponentials as operands
-  float maximum[2], sum[2];          // of each query; sums of this thread's columns only
-  float factor[2];                   // by which what was summed before follows the new maximum
+  const uint32_t row;               // of the thread's first query
+  const float scale2;               // of scores, for exponentials of 2
+  uint32_t start[2];                // first row that each query sees
+  float scores[kSums], y[kSums];    // a tile has as many keys as columns
+  uint32_t weights[kRows / 16][4];  // exponentials as operands
+  float maximum[2], sum[2];         // of each query; sums of this thread's columns only
+  float factor[2];                  // by which what was summed before follows the new maximum
 
   DEVICE explicit Consumer(const Work& w)
       : work(w), group(threadIdx.x / 128 - 1), row(w.first + group * kGroupRows + first_row()), scale2(w.p.shape.scale * kLog2E) {
