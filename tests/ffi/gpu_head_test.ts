@@ -4,13 +4,15 @@
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { compare } from "../../lib/base/compare.ts";
-import type { DType } from "../../lib/base/dtype.ts";
+import { bytesOf, type DType } from "../../lib/base/dtype.ts";
 import { RunError } from "../../lib/base/errors.ts";
+import { elementCount } from "../../lib/base/shape.ts";
 import { at } from "../../lib/graph/node.ts";
+import { type FormName, FORMS } from "../../lib/graph/op.ts";
 import { OPS } from "../../lib/graph/ops.ts";
 import type { Case, Draw } from "../../lib/graph/samples.ts";
 import { judge, runCase, weigh } from "../../lib/run/check_ops.ts";
-import { decodeValues } from "../../lib/run/executor.ts";
+import { decodeValues, encodeValues } from "../../lib/run/executor.ts";
 import { interpretOp } from "../../lib/run/interpret.ts";
 import type { Weighed } from "../../lib/run/op_tolerances.ts";
 import { chipOf, formsOf } from "../../lib/plan/forms.ts";
@@ -140,6 +142,43 @@ Deno.test({
       inEachForm(gradients.case, (run) => assertEquals(run(gradients).outputs[0], found.shift()));
       assertEquals(found, []);
     }
+  },
+});
+
+/** The first logits that a call without gradients leaves in its workspace. */
+function logitsLeft(head: HeadCase, form: FormName, count: number): Float64Array {
+  const w = weigh(headCase(head));
+  const { symbol, workspace, args } = OPS.headLoss;
+  const signature = { ...w.case, attrs: { ...w.case.attrs, form } };
+  const room = { shape: [Math.ceil((workspace?.(signature) ?? 0) / 4)], dtype: "f32" } as const;
+  let end = 0;
+  const refs = [...w.case.outputs, ...w.case.inputs, room].map(({ shape, dtype }) => {
+    const [offset, elements] = [end, elementCount(shape)];
+    end = Math.ceil((offset + elements * bytesOf(dtype)) / 256) * 256;
+    return { offset, count: elements, dtype };
+  });
+  const device = openEmulated();
+  try {
+    const memory = device.allocate(end);
+    w.case.inputs.forEach((type, i) =>
+      memory.upload(at(refs, 1 + i).offset, encodeValues(type, at(w.inputs, i)))
+    );
+    device.bind(symbol, memory, refs, args(signature))();
+    const bytes = new Uint8Array(count * 2);
+    memory.download(at(refs, refs.length - 1).offset, bytes);
+    return decodeValues({ dtype: "bf16" }, bytes);
+  } finally {
+    device.close();
+  }
+}
+
+Deno.test({
+  name: "the head's product caps the logits itself on wgmma, up to the largest cap that bounds exponentials",
+  ignore: NO_EMULATED,
+  fn() {
+    const capped = (cap: number, form: FormName) =>
+      logitsLeft({ cap, logits: 64 }, form, V).every((z) => Math.abs(z) <= cap);
+    assertEquals([capped(40, "wgmma"), capped(40.1, "wgmma"), capped(40, "mma")], [true, false, false]);
   },
 });
 
