@@ -147,12 +147,12 @@ export const SYMBOLS = {
   nanogpt_head_loss_grad: { parameters: ["u64" /* context */, "u64" /* losses */, "u64" /* dx */, "u64" /* dw */, "u64" /* x */, "u64" /* w */, "u64" /* targets */, "u64" /* dlosses */, "u64" /* workspace */, "u32" /* N */, "u32" /* C */, "u32" /* V */, "u32" /* chunk */, "u32" /* accumulate */, "u32" /* dtype */, "u32" /* form */, "f64" /* cap */], result: "i32" },
   // int32_t nanogpt_adam(uint64_t context, uint64_t p, uint64_t m, uint64_t v, uint64_t flags, uint64_t g, uint64_t scalars, uint32_t count, uint32_t index, double lr, double beta1, double beta2, double eps)
   nanogpt_adam: { parameters: ["u64" /* context */, "u64" /* p */, "u64" /* m */, "u64" /* v */, "u64" /* flags */, "u64" /* g */, "u64" /* scalars */, "u32" /* count */, "u32" /* index */, "f64" /* lr */, "f64" /* beta1 */, "f64" /* beta2 */, "f64" /* eps */], result: "i32" },
-  // int32_t nanogpt_nesterov(uint64_t context, uint64_t m, uint64_t u, uint64_t flags, uint64_t g, uint64_t scalars, uint32_t count, uint32_t index)
-  nanogpt_nesterov: { parameters: ["u64" /* context */, "u64" /* m */, "u64" /* u */, "u64" /* flags */, "u64" /* g */, "u64" /* scalars */, "u32" /* count */, "u32" /* index */], result: "i32" },
+  // int32_t nanogpt_nesterov(uint64_t context, uint64_t m, uint64_t u, uint64_t flags, uint64_t g, uint64_t scalars, uint32_t count, uint32_t index, uint32_t slots, uint32_t slot)
+  nanogpt_nesterov: { parameters: ["u64" /* context */, "u64" /* m */, "u64" /* u */, "u64" /* flags */, "u64" /* g */, "u64" /* scalars */, "u32" /* count */, "u32" /* index */, "u32" /* slots */, "u32" /* slot */], result: "i32" },
   // int32_t nanogpt_frobenius_normalise(uint64_t context, uint64_t y, uint64_t x, uint32_t count, uint32_t dtype_y, uint32_t dtype_x, double eps)
   nanogpt_frobenius_normalise: { parameters: ["u64" /* context */, "u64" /* y */, "u64" /* x */, "u32" /* count */, "u32" /* dtype_y */, "u32" /* dtype_x */, "f64" /* eps */], result: "i32" },
-  // int32_t nanogpt_newton_schulz(uint64_t context, uint64_t y, uint64_t x, uint64_t workspace, uint32_t rows, uint32_t cols, uint32_t steps, uint32_t dtype, uint32_t form)
-  nanogpt_newton_schulz: { parameters: ["u64" /* context */, "u64" /* y */, "u64" /* x */, "u64" /* workspace */, "u32" /* rows */, "u32" /* cols */, "u32" /* steps */, "u32" /* dtype */, "u32" /* form */], result: "i32" },
-  // int32_t nanogpt_apply_update(uint64_t context, uint64_t p, uint64_t u, uint64_t scalars, uint32_t count, double factor)
-  nanogpt_apply_update: { parameters: ["u64" /* context */, "u64" /* p */, "u64" /* u */, "u64" /* scalars */, "u32" /* count */, "f64" /* factor */], result: "i32" },
+  // int32_t nanogpt_newton_schulz(uint64_t context, uint64_t y, uint64_t x, uint64_t workspace, uint32_t batch, uint32_t rows, uint32_t cols, uint32_t steps, uint32_t dtype, uint32_t form)
+  nanogpt_newton_schulz: { parameters: ["u64" /* context */, "u64" /* y */, "u64" /* x */, "u64" /* workspace */, "u32" /* batch */, "u32" /* rows */, "u32" /* cols */, "u32" /* steps */, "u32" /* dtype */, "u32" /* form */], result: "i32" },
+  // int32_t nanogpt_apply_update(uint64_t context, uint64_t p, uint64_t u, uint64_t scalars, uint32_t count, uint32_t slots, uint32_t slot, double factor)
+  nanogpt_apply_update: { parameters: ["u64" /* context */, "u64" /* p */, "u64" /* u */, "u64" /* scalars */, "u32" /* count */, "u32" /* slots */, "u32" /* slot */, "f64" /* factor */], result: "i32" },
 } as const satisfies Deno.ForeignLibraryInterface;

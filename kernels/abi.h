@@ -228,16 +228,18 @@ int32_t nanogpt_head_loss_grad(uint64_t context, uint64_t losses, uint64_t dx, u
 // Adam in place: m = b1 m + (1-b1) g; v = b2 v + (1-b2) g^2; p -= lr*RATE*(m*BIAS1)/(sqrt(v*BIAS2) + eps).
 // All float32[count]; scalars: the step's scalar buffer; flags[index] = number of non-finite elements of g (float32).
 int32_t nanogpt_adam(uint64_t context, uint64_t p, uint64_t m, uint64_t v, uint64_t flags, uint64_t g, uint64_t scalars, uint32_t count, uint32_t index, double lr, double beta1, double beta2, double eps);
-// Momentum of Muon in place: m = MOMENTUM*m + g; u = g + MOMENTUM*m. m, u, g: float32[count]; flags as for adam.
-int32_t nanogpt_nesterov(uint64_t context, uint64_t m, uint64_t u, uint64_t flags, uint64_t g, uint64_t scalars, uint32_t count, uint32_t index);
+// Momentum of Muon in place: m = MOMENTUM*m + g; u[slot] = g + MOMENTUM*m. m, g: float32[count]; u: float32[slots,count],
+// whose other slots stay as they are; flags as for adam.
+int32_t nanogpt_nesterov(uint64_t context, uint64_t m, uint64_t u, uint64_t flags, uint64_t g, uint64_t scalars, uint32_t count, uint32_t index, uint32_t slots, uint32_t slot);
 // y = x / (||x||_F + eps). x: dtype_x[count]; y: dtype_y[count].
 int32_t nanogpt_frobenius_normalise(uint64_t context, uint64_t y, uint64_t x, uint32_t count, uint32_t dtype_y, uint32_t dtype_x, double eps);
 // The quintic Newton-Schulz iteration (Muon: a, b, c = 3.4445, -4.7750, 2.0315), `steps` times after
-// x/(||x||_F + 1e-7), products in `dtype` with float32 accumulation. x, y: float32[rows,cols].
-// rows*cols at most 4294967295. With s = min(rows, cols), l = max(rows, cols): workspace at least (2*l*s + 2*s*s)*4 bytes.
-int32_t nanogpt_newton_schulz(uint64_t context, uint64_t y, uint64_t x, uint64_t workspace, uint32_t rows, uint32_t cols, uint32_t steps, uint32_t dtype, uint32_t form);
-// p -= factor*RATE*u. p, u: float32[count].
-int32_t nanogpt_apply_update(uint64_t context, uint64_t p, uint64_t u, uint64_t scalars, uint32_t count, double factor);
+// x/(||x||_F + 1e-7), products in `dtype` with float32 accumulation, of each matrix of a batch: the same bits as one by one.
+// x, y: float32[batch,rows,cols]. batch at most 65535, batch*rows*cols at most 4294967295. With s = min(rows, cols),
+// l = max(rows, cols): workspace at least batch*(2*l*s + 2*s*s)*4 bytes.
+int32_t nanogpt_newton_schulz(uint64_t context, uint64_t y, uint64_t x, uint64_t workspace, uint32_t batch, uint32_t rows, uint32_t cols, uint32_t steps, uint32_t dtype, uint32_t form);
+// p -= factor*RATE*u[slot]. p: float32[count]; u: float32[slots,count].
+int32_t nanogpt_apply_update(uint64_t context, uint64_t p, uint64_t u, uint64_t scalars, uint32_t count, uint32_t slots, uint32_t slot, double factor);
 
 #ifdef __cplusplus
 }

@@ -67,6 +67,18 @@ class ArgumentCheck {
     return *this;
   }
 
+  // A batch of matrices of rows x cols: none of the three 0, as many as a grid is deep, and their elements are 32 bits' worth.
+  ArgumentCheck& matrices(uint32_t batch, uint32_t rows, uint32_t cols) {
+    constexpr uint32_t kMostMatrices = 65535;
+    size("batch", batch).size("rows", rows).size("cols", cols);
+    const bool fits = uint64_t{rows} * cols <= UINT32_MAX && uint64_t{rows} * cols * batch <= UINT32_MAX;
+    if (!failed() && (batch > kMostMatrices || !fits))
+      status_ = context_.fail(NANOGPT_INVALID,
+                              "Kernel %s: expected batch of at most %u and batch*rows*cols of at most %u, found %u*%u*%u", op_,
+                              kMostMatrices, UINT32_MAX, batch, rows, cols);
+    return *this;
+  }
+
   ArgumentCheck& even(const char* name, uint32_t value) {
     if (!failed() && value % 2 != 0)
       status_ = context_.fail(NANOGPT_INVALID, "Kernel %s: expected %s even, found %u", op_, name, value);

@@ -26,8 +26,14 @@ const adam: ReferenceKernel = (t, args) => {
   flags[arg(args, 1)] = countNonFinite(g);
 };
 
+/** Slot `slot` of a batch of tensors of `count` elements. */
+function slotOf(batch: Float64Array, slot: number, count: number): Float64Array {
+  return batch.subarray(slot * count, (slot + 1) * count);
+}
+
 const nesterov: ReferenceKernel = (t, args) => {
-  const [m, u, flags, g, scalars] = [reals(t, 0), reals(t, 1), reals(t, 2), reals(t, 3), reals(t, 4)];
+  const [m, flags, g, scalars] = [reals(t, 0), reals(t, 2), reals(t, 3), reals(t, 4)];
+  const u = slotOf(reals(t, 1), arg(args, 3), m.length);
   const momentum = get(scalars, MOMENTUM);
   for (let i = 0; i < m.length; i++) {
     m[i] = momentum * get(m, i) + get(g, i);
@@ -47,8 +53,9 @@ export const OPTIMISER_KERNELS: Readonly<Record<string, ReferenceKernel>> = {
     for (let i = 0; i < x.length; i++) y[i] = get(x, i) / norm;
   },
   nanogpt_apply_update(t, args) {
-    const [p, u, scalars] = [reals(t, 0), reals(t, 1), reals(t, 2)];
-    const factor = arg(args, 1) * get(scalars, RATE);
+    const [p, scalars] = [reals(t, 0), reals(t, 2)];
+    const u = slotOf(reals(t, 1), arg(args, 2), p.length);
+    const factor = arg(args, 3) * get(scalars, RATE);
     for (let i = 0; i < p.length; i++) p[i] = get(p, i) - factor * get(u, i);
   },
 };

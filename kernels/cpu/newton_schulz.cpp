@@ -1,4 +1,4 @@
-// The quintic Newton-Schulz iteration of Muon on one matrix: X = a X + (b S + c S^2) X with S = X X^T, or the
+// The quintic Newton-Schulz iteration of Muon, matrix by matrix: X = a X + (b S + c S^2) X with S = X X^T, or the
 // equivalent column form X = a X + X (b S + c S^2) with S = X^T X for tall matrices, so that nothing is transposed.
 // The factor a is never multiplied in: the stored X is X_true / scale, where scale gains a factor a per step, and
 // X_stored = X_stored + (P/a) X_stored adds X unrounded. May include only the headers of this folder.
@@ -62,7 +62,7 @@ void mirror(Context& context, T* m, int64_t side) {
 
 // T: the type of the products' operands; S and S^2 are kept in float32.
 template <class T>
-int32_t iterate(uint64_t address, float* y, uint64_t x, std::byte* workspace, int64_t rows, int64_t cols, uint32_t steps) {
+int32_t iterate(uint64_t address, float* y, const float* x, std::byte* workspace, int64_t rows, int64_t cols, uint32_t steps) {
   Context& context = context_at(address);
   constexpr uint32_t dtype = sizeof(T) == 4 ? NANOGPT_F32 : NANOGPT_BF16;
   const bool tall = rows > cols;
@@ -76,8 +76,8 @@ int32_t iterate(uint64_t address, float* y, uint64_t x, std::byte* workspace, in
   T* p = sizeof(T) == 4 ? reinterpret_cast<T*>(s2) : operand;
 
   double scale = 1.0;
-  const int32_t status = frobenius_normalise(address, reinterpret_cast<uint64_t>(current), x, static_cast<uint32_t>(count), dtype,
-                                             NANOGPT_F32, kNormEps);
+  const int32_t status = frobenius_normalise(address, reinterpret_cast<uint64_t>(current), reinterpret_cast<uint64_t>(x),
+                                             static_cast<uint32_t>(count), dtype, NANOGPT_F32, kNormEps);
   if (status != NANOGPT_OK) return status;
   for (uint32_t step = 0; step < steps; step++) {
     const Operand plain{current, cols, false, dtype}, turned{current, cols, true, dtype};
@@ -104,18 +104,19 @@ int32_t iterate(uint64_t address, float* y, uint64_t x, std::byte* workspace, in
 
 }  // namespace
 
-int32_t newton_schulz(uint64_t context, uint64_t y, uint64_t x, uint64_t workspace, uint32_t rows, uint32_t cols, uint32_t steps,
-                      uint32_t dtype, uint32_t form) {
+// All matrices use the first one's workspace.
+int32_t newton_schulz(uint64_t context, uint64_t y, uint64_t x, uint64_t workspace, uint32_t batch, uint32_t rows, uint32_t cols,
+                      uint32_t steps, uint32_t dtype, uint32_t form) {
   Check check(context, "newton_schulz");
   check_form(check, form);
-  check.address("y", y).address("x", x).address("workspace", workspace).size("rows", rows).size("cols", cols).dtype("dtype", dtype);
+  check.address("y", y).address("x", x).address("workspace", workspace).dtype("dtype", dtype).matrices(batch, rows, cols);
   if (check.failed()) return check.status();
-  if (uint64_t{rows} * cols > UINT32_MAX)
-    return check.context().fail(NANOGPT_INVALID, "Kernel newton_schulz: expected rows*cols of at most %u, found %u*%u", UINT32_MAX,
-                                rows, cols);
+  const uint64_t count = uint64_t{rows} * cols;
   int32_t status = NANOGPT_OK;
   by_type(dtype, [&](auto type) {
-    status = iterate<decltype(type)>(context, memory<float>(y), x, memory<std::byte>(workspace), rows, cols, steps);
+    for (uint64_t i = 0; i < batch && status == NANOGPT_OK; i++)
+      status = iterate<decltype(type)>(context, memory<float>(y) + i * count, memory<const float>(x) + i * count,
+                                       memory<std::byte>(workspace), rows, cols, steps);
   });
   return status;
 }

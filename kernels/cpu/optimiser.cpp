@@ -92,16 +92,17 @@ int32_t adam(uint64_t context, uint64_t p, uint64_t m, uint64_t v, uint64_t flag
 }
 
 int32_t nesterov(uint64_t context, uint64_t m, uint64_t u, uint64_t flags, uint64_t g, uint64_t scalars, uint32_t count,
-                 uint32_t index) {
+                 uint32_t index, uint32_t slots, uint32_t slot) {
   Check check(context, "nesterov");
   check.address("m", m).address("u", u).address("flags", flags).address("g", g).address("scalars", scalars);
-  check.size("count", count);
+  check.size("count", count).below("slot", slot, "slots", slots);
   if (check.failed()) return check.status();
+  float* const direction = memory<float>(u) + uint64_t{slot} * count;
   const float momentum = memory<const float>(scalars)[NANOGPT_SCALAR_MOMENTUM];
   double bad[1];
   sum_chunks<1>(check.context(), count, bad, [=](int64_t begin, int64_t end, double* sums) {
-    sums[0] = nesterov_range(end - begin, memory<float>(m) + begin, memory<float>(u) + begin,
-                             memory<const float>(g) + begin, momentum);
+    sums[0] = nesterov_range(end - begin, memory<float>(m) + begin, direction + begin, memory<const float>(g) + begin,
+                             momentum);
   });
   memory<float>(flags)[index] = static_cast<float>(bad[0]);
   return NANOGPT_OK;
@@ -130,14 +131,16 @@ int32_t frobenius_normalise(uint64_t context, uint64_t y, uint64_t x, uint32_t c
   return NANOGPT_OK;
 }
 
-int32_t apply_update(uint64_t context, uint64_t p, uint64_t u, uint64_t scalars, uint32_t count, double factor) {
+int32_t apply_update(uint64_t context, uint64_t p, uint64_t u, uint64_t scalars, uint32_t count, uint32_t slots, uint32_t slot,
+                     double factor) {
   Check check(context, "apply_update");
-  check.address("p", p).address("u", u).address("scalars", scalars).size("count", count);
+  check.address("p", p).address("u", u).address("scalars", scalars).size("count", count).below("slot", slot, "slots", slots);
   if (check.failed()) return check.status();
+  const float* const direction = memory<const float>(u) + uint64_t{slot} * count;
   const double rate = static_cast<double>(memory<const float>(scalars)[NANOGPT_SCALAR_RATE]);
   const float step = static_cast<float>(factor * rate);
   for_chunks(check.context(), count, kChunk, [=](int64_t begin, int64_t end) {
-    subtract_range(end - begin, memory<float>(p) + begin, memory<const float>(u) + begin, step);
+    subtract_range(end - begin, memory<float>(p) + begin, direction + begin, step);
   });
   return NANOGPT_OK;
 }

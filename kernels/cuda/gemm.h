@@ -47,6 +47,7 @@ struct Product {
                            // symmetric too and not c
   uint32_t batch = 1;      // products of these sizes, `batch_stride` apart in a, b and c (and added): at most 65535
   uint64_t batch_stride_c = 0;
+  uint32_t whole = 0;  // 1: sums over k are never cut into parts, so that a batch gives the bits of its products one by one
   Finish finish = {};
 };
 

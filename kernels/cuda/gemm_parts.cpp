@@ -44,7 +44,7 @@ Cut cut_depth(const Product& p, uint64_t tiles, const StageRates& rates) {
   const uint64_t sums = p.m * partial_ld(p), room = (kScratchBytes - kBesidePartials) / 4;
   const uint32_t whole = blocks_for(p.k, rates.depth);
   Cut best{1, whole * rates.depth};
-  if (p.symmetric != 0 || p.batch != 1 || p.finish.kind != FinishKind::none) return best;
+  if (p.symmetric != 0 || p.batch != 1 || p.whole != 0 || p.finish.kind != FinishKind::none) return best;
   // In stages: waves of blocks, then the partial sums.
   uint64_t least = (tiles + rates.blocks - 1) / rates.blocks * whole;
   for (uint64_t parts = 2; parts <= kMostParts && parts * kLeastDepth <= p.k && parts * sums <= room; parts++) {

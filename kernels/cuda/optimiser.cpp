@@ -19,6 +19,21 @@ int32_t launch_counting(Context& context, const char* kernel, const Params& para
 }
 
 }  // namespace
+
+int32_t frobenius_normalise(Context& context, void* y, const void* x, uint32_t batch, uint32_t count, uint32_t dtype_y,
+                            uint32_t dtype_x, double eps) {
+  const uint32_t blocks = sum_blocks(count);
+  const FrobeniusParams params{y, x, memory<double>(context.scratch()), count, blocks, eps};
+  const char* const squares = by_type(dtype_x, "frobenius_squares_f32", "frobenius_squares_bf16");
+  if (const int32_t status = launch(context, squares, {{blocks, batch}, kSumThreads, kTotalBytes}, params)) return status;
+  const char* const scale = by_type(dtype_y, by_type(dtype_x, "frobenius_scale_f32_f32", "frobenius_scale_f32_bf16"),
+                                    by_type(dtype_x, "frobenius_scale_bf16_f32", "frobenius_scale_bf16_bf16"));
+  LaunchShape shape = elementwise_shape(context, count, dtype_y == dtype_x ? dtype_y : NANOGPT_F32);
+  shape.grid.y = batch;
+  shape.shared_bytes = kTotalBytes;
+  return launch(context, scale, shape, params);
+}
+
 }  // namespace nanogpt::cuda
 
 using namespace nanogpt::cuda;
@@ -47,13 +62,17 @@ NANOGPT_EXPORT int32_t nanogpt_adam(uint64_t context, uint64_t p, uint64_t m, ui
 }
 
 NANOGPT_EXPORT int32_t nanogpt_nesterov(uint64_t context, uint64_t m, uint64_t u, uint64_t flags, uint64_t g, uint64_t scalars,
-                                        uint32_t count, uint32_t index) {
+                                        uint32_t count, uint32_t index, uint32_t slots, uint32_t slot) {
   Check check(context, "nesterov");
   check.address("m", m).address("u", u).address("flags", flags).address("g", g).address("scalars", scalars);
-  check.size("count", count);
+  check.size("count", count).below("slot", slot, "slots", slots);
   if (check.failed()) return check.status();
-  const NesterovParams params{memory<float>(m),       memory<float>(u), memory<const float>(g), memory<const float>(scalars),
-                              memory<uint32_t>(check.context().scratch()), count};
+  const NesterovParams params{memory<float>(m),
+                              memory<float>(u) + uint64_t{slot} * count,
+                              memory<const float>(g),
+                              memory<const float>(scalars),
+                              memory<uint32_t>(check.context().scratch()),
+                              count};
   return launch_counting(check.context(), "nesterov", params, flags, index);
 }
 
@@ -63,23 +82,15 @@ NANOGPT_EXPORT int32_t nanogpt_frobenius_normalise(uint64_t context, uint64_t y,
   check.address("y", y).address("x", x).size("count", count).dtype("dtype_y", dtype_y).dtype("dtype_x", dtype_x);
   check.not_negative("eps", eps);
   if (check.failed()) return check.status();
-  const uint32_t blocks = sum_blocks(count);
-  const FrobeniusParams params{memory<void>(y), memory<const void>(x), memory<double>(check.context().scratch()), count, blocks,
-                               eps};
-  const char* const squares = by_type(dtype_x, "frobenius_squares_f32", "frobenius_squares_bf16");
-  if (const int32_t status = launch(check.context(), squares, {{blocks}, kSumThreads, kTotalBytes}, params)) return status;
-  const char* const scale = by_type(dtype_y, by_type(dtype_x, "frobenius_scale_f32_f32", "frobenius_scale_f32_bf16"),
-                                    by_type(dtype_x, "frobenius_scale_bf16_f32", "frobenius_scale_bf16_bf16"));
-  LaunchShape shape = elementwise_shape(check.context(), count, dtype_y == dtype_x ? dtype_y : NANOGPT_F32);
-  shape.shared_bytes = kTotalBytes;
-  return launch(check.context(), scale, shape, params);
+  return frobenius_normalise(check.context(), memory<void>(y), memory<const void>(x), 1, count, dtype_y, dtype_x, eps);
 }
 
 NANOGPT_EXPORT int32_t nanogpt_apply_update(uint64_t context, uint64_t p, uint64_t u, uint64_t scalars, uint32_t count,
-                                            double factor) {
+                                            uint32_t slots, uint32_t slot, double factor) {
   Check check(context, "apply_update");
-  check.address("p", p).address("u", u).address("scalars", scalars).size("count", count);
+  check.address("p", p).address("u", u).address("scalars", scalars).size("count", count).below("slot", slot, "slots", slots);
   if (check.failed()) return check.status();
-  const ApplyUpdateParams params{memory<float>(p), memory<const float>(u), memory<const float>(scalars), count, factor};
+  const float* const direction = memory<const float>(u) + uint64_t{slot} * count;
+  const ApplyUpdateParams params{memory<float>(p), direction, memory<const float>(scalars), count, factor};
   return launch(check.context(), "apply_update", elementwise_shape(check.context(), count, NANOGPT_F32), params);
 }

@@ -76,16 +76,17 @@ KERNEL(count_total, CountTotalParams, 256) {
 
 template <class X>
 DEVICE void frobenius_squares(const FrobeniusParams& p) {
-  const X* const x = static_cast<const X*>(p.x);
+  const X* const x = static_cast<const X*>(p.x) + uint64_t{blockIdx.y} * p.count;
+  const bool packs = p.count % kPack<X> == 0 && holds_packs<kPack<X>>(x);  // whole ones: of every tensor or of none
   double sum = 0.0;
-  for_packs<kPack<X>>(p.count, holds_packs<kPack<X>>(x), [&](auto width, uint64_t i) {
+  for_packs<kPack<X>>(p.count, packs, [&](auto width, uint64_t i) {
     constexpr uint32_t W = decltype(width)::value;
     const Floats<W> v = load_floats<W>(x + i);
     UNROLL
     for (uint32_t k = 0; k < W; k++) sum += static_cast<double>(v.at[k]) * static_cast<double>(v.at[k]);
   });
   sum = block_total(sum);
-  if (threadIdx.x == 0) p.partials[blockIdx.x] = sum;
+  if (threadIdx.x == 0) p.partials[uint64_t{blockIdx.y} * p.blocks + blockIdx.x] = sum;
 }
 KERNELS_BY_TYPE(frobenius_squares, FrobeniusParams, 256)
 
@@ -93,8 +94,10 @@ KERNELS_BY_TYPE(frobenius_squares, FrobeniusParams, 256)
 template <class Y, class X>
 DEVICE void frobenius_scale(const FrobeniusParams& p) {
   constexpr uint32_t kWide = kPack<Y> < kPack<X> ? kPack<Y> : kPack<X>;
-  const float factor = static_cast<float>(1.0 / (sqrt(total_of(p.partials, p.blocks)) + p.eps));
-  map<kWide>(p.count, static_cast<Y*>(p.y), [=](float x) { return factor * x; }, static_cast<const X*>(p.x));
+  const uint64_t first = uint64_t{blockIdx.y} * p.count;
+  const double* const partials = p.partials + uint64_t{blockIdx.y} * p.blocks;
+  const float factor = static_cast<float>(1.0 / (sqrt(total_of(partials, p.blocks)) + p.eps));
+  map<kWide>(p.count, static_cast<Y*>(p.y) + first, [=](float x) { return factor * x; }, static_cast<const X*>(p.x) + first);
 }
 KERNEL(frobenius_scale_f32_f32, FrobeniusParams, 256) { frobenius_scale<float, float>(params); }
 KERNEL(frobenius_scale_f32_bf16, FrobeniusParams, 256) { frobenius_scale<float, bf16>(params); }

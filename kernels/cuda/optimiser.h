@@ -1,5 +1,5 @@
-// Parameters of the optimiser kernels, as host and device see them. Computes nothing; abi.h has the formulas. Step-dependent
-// values come from the step's scalar buffer, `scalars`, float32[8].
+// Parameters of the optimiser kernels, as host and device see them, and the norm of a batch for Newton-Schulz's launcher.
+// Computes nothing; abi.h has the formulas. Step-dependent values come from the step's scalar buffer, `scalars`, float32[8].
 // May include only the standard library.
 #pragma once
 #include <cstdint>
@@ -35,7 +35,8 @@ struct CountTotalParams {
   uint32_t blocks;
 };
 
-// partials: a sum of squares a block of the first kernel.
+// A batch of tensors of `count` elements one after another, block y each. partials: of each tensor a sum of squares for
+// each block x of the first kernel, which are `blocks`.
 struct FrobeniusParams {
   void* y;
   const void* x;
@@ -51,5 +52,12 @@ struct ApplyUpdateParams {
   uint32_t count;
   double factor;
 };
+
+struct Context;
+
+// Enqueues y[i] = x[i] / (||x[i]||_F + eps) for each tensor of a batch, at most 65535 of them: the same bits as one by one.
+// Uses the context's scratch memory.
+int32_t frobenius_normalise(Context& context, void* y, const void* x, uint32_t batch, uint32_t count, uint32_t dtype_y,
+                            uint32_t dtype_x, double eps);
 
 }  // namespace nanogpt::cuda

@@ -40,6 +40,11 @@ export class GraphBuilder {
     return this.#declare("state", name, shape, dtype);
   }
 
+  /** Memory for the time of the program that nodes write in place, part by part; holds anything before that. */
+  scratch(name: string, shape: Shape, dtype: DType): Value {
+    return this.#declare("scratch", name, shape, dtype);
+  }
+
   /** Adds a node and returns its outputs. */
   apply(op: OpName, inputs: readonly Value[], attrs: Attrs = {}): Value[] {
     const def = OPS[op];

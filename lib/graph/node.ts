@@ -15,9 +15,10 @@ export interface TensorType {
 
 /**
  * How a value comes to be: fed by the caller (`input`), a trained `parameter`, optimiser or run `state` that lasts
- * from step to step, or `computed` by a node.
+ * from step to step, `scratch` that nodes write in place, part by part, and that nobody needs once the program has run,
+ * or `computed` by a node.
  */
-export type Role = "input" | "parameter" | "state" | "computed";
+export type Role = "input" | "parameter" | "state" | "scratch" | "computed";
 
 /** One tensor of a graph. Names of inputs, parameters and states are the keys by which programs share memory. */
 export interface Value extends TensorType {

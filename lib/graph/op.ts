@@ -131,6 +131,10 @@ export interface OpDef {
   readonly chunked?: true;
   /** Outputs that are added to instead of overwritten when the attribute `accumulate` is 1. */
   readonly accumulates?: readonly number[];
+  /** Bytes read and written, where those are not all of each input and output. */
+  bytes?(s: Signature): number;
+  /** Takes a batch [n, ...] of its inputs as well, each member on its own; `expand` takes no batch. */
+  readonly batched?: true;
   /** Bytes of scratch the kernel needs, placed in the arena for the time of the call. */
   workspace?(s: Signature): number;
   /** Cheap enough to compute again in the backward pass rather than keep from the forward pass. */

@@ -43,11 +43,7 @@ export function expandOps(graph: Graph, lacking: (op: OpName) => boolean): Graph
     if (known) return known;
     if (value.role === "computed") throw new InternalError(`${value.name} is used before it is made`);
     const { name, shape, dtype } = value;
-    const copy = value.role === "input"
-      ? b.input(name, shape, dtype)
-      : value.role === "parameter"
-      ? b.parameter(name, shape, dtype)
-      : b.state(name, shape, dtype);
+    const copy = b[value.role](name, shape, dtype);
     made.set(value, copy);
     return copy;
   };

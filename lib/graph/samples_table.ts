@@ -213,6 +213,9 @@ const MATRICES: readonly Shape[] = [[1, 1], [40, 96], [96, 40], [64, 64], [33, 7
   136,
   72,
 ]];
+const BATCHES: readonly Shape[] = [[3, 33, 7], [2, 40, 96], [3, 72, 40]];
+/** Elements of a tensor, tensors in the batch, and which of them is meant. */
+const SLOTS = [[1, 1, 0], [37, 1, 0], [4099, 1, 0], [37, 3, 1], [1024, 2, 1]] as const;
 
 /** At least one case for every op. */
 export const SAMPLES: Readonly<Record<OpName, readonly Sample[]>> = {
@@ -306,18 +309,21 @@ export const SAMPLES: Readonly<Record<OpName, readonly Sample[]>> = {
     inputs: [real(count), real(count), drawn(real(count), POSITIVE), FLAGS, real(count), SCALARS],
     attrs: { ...ADAM, index },
   })),
-  nesterov: [1, 37, 4099].map((count, index) => ({
-    inputs: [real(count), FLAGS, real(count), SCALARS],
-    attrs: { index },
+  nesterov: SLOTS.map(([count, slots, slot], index) => ({
+    inputs: [real(count), slots === 1 ? real(count) : real(slots, count), FLAGS, real(count), SCALARS],
+    attrs: { index, slot },
   })),
   frobeniusNormalise: SHAPES.map((shape) => ({
     inputs: [real(...shape)],
     attrs: { eps: 1e-7, dtype: "act" },
   })),
-  newtonSchulz: MATRICES.map((shape) => ({ inputs: [real(...shape)], attrs: { steps: 5, dtype: "act" } })),
-  applyUpdate: [1, 37, 4099].map((count) => ({
-    inputs: [real(count), real(count), SCALARS],
-    attrs: { factor: 0.06 },
+  newtonSchulz: [...MATRICES, ...BATCHES].map((shape) => ({
+    inputs: [real(...shape)],
+    attrs: { steps: 5, dtype: "act" },
+  })),
+  applyUpdate: SLOTS.map(([count, slots, slot]) => ({
+    inputs: [real(count), slots === 1 ? real(count) : real(slots, count), SCALARS],
+    attrs: { factor: 0.06, slot },
   })),
   // Rows N, width C, hidden width F.
   mlp: [[1, 1, 1], [33, 17, 65], [65, 24, 96]].map(([N = 1, C = 1, F = 1]) => ({

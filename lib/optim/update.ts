@@ -3,7 +3,7 @@
 // step that is not finite is refused by lib/run. May import lib/base and the graph only.
 
 import { type DType, realOf } from "../base/dtype.ts";
-import type { Shape } from "../base/shape.ts";
+import { formatShape, type Shape } from "../base/shape.ts";
 import { GraphBuilder } from "../graph/builder.ts";
 import { at, type Graph, type Value } from "../graph/node.ts";
 import { type OptimConfig, SCALAR_COUNT } from "./schedule.ts";
@@ -28,9 +28,15 @@ export function stateNames(parameter: Trained): string[] {
 /**
  * One optimiser step over all parameters. Reads `grad.NAME`, the scalar buffer and the state; writes parameters and
  * state in place and, per parameter in order, the number of non-finite gradient elements into `flags`.
- * `act` is the activations' type: Newton-Schulz multiplies in it.
+ * `act` is the activations' type: Newton-Schulz multiplies in it, up to `batch` matrices of one shape at a time; how
+ * many changes no result.
  */
-export function updateGraph(parameters: readonly Trained[], optim: OptimConfig, act: DType): Graph {
+export function updateGraph(
+  parameters: readonly Trained[],
+  optim: OptimConfig,
+  act: DType,
+  batch: number,
+): Graph {
   const b = new GraphBuilder();
   b.phase = "update";
   const real = realOf(act);
@@ -41,13 +47,48 @@ export function updateGraph(parameters: readonly Trained[], optim: OptimConfig, 
     scalars: b.input(UPDATE_INPUTS.scalars, [SCALAR_COUNT], real),
     flags: b.state(UPDATE_INPUTS.flags, [parameters.length], real),
   };
-  parameters.forEach((parameter, index) => {
-    const p = b.parameter(parameter.name, parameter.shape, real);
-    const g = b.state(`grad.${parameter.name}`, parameter.shape, real);
-    if (parameter.rate === "muonLr") muon(common, parameter, index, p, g);
-    else adam(common, parameter, index, p, g);
-  });
+  for (const members of batchesOf(parameters, batch)) {
+    const tensors = members.map(({ parameter, index }): Tensors => ({
+      parameter,
+      index,
+      p: b.parameter(parameter.name, parameter.shape, real),
+      g: b.state(`grad.${parameter.name}`, parameter.shape, real),
+    }));
+    if (at(tensors, 0).parameter.rate === "muonLr") muon(common, tensors);
+    else tensors.forEach((member) => adam(common, member));
+  }
   return b.build("update", {});
+}
+
+/** A parameter and its place among all. */
+interface Member {
+  readonly parameter: Trained;
+  readonly index: number;
+}
+
+/** The parameters in order, but that up to `most` of Muon's of one shape stand together, where the first of them is. */
+function batchesOf(parameters: readonly Trained[], most: number): Member[][] {
+  const batches: Member[][] = [];
+  const latest = new Map<string, Member[]>();
+  parameters.forEach((parameter, index) => {
+    const member = { parameter, index };
+    const shape = parameter.rate === "muonLr" ? formatShape(parameter.shape) : "";
+    const known = latest.get(shape);
+    if (known && known.length < most) {
+      known.push(member);
+    } else {
+      const batch = [member];
+      batches.push(batch);
+      if (shape !== "") latest.set(shape, batch);
+    }
+  });
+  return batches;
+}
+
+/** A member with its tensors: the parameter and its gradient. */
+interface Tensors extends Member {
+  readonly p: Value;
+  readonly g: Value;
 }
 
 interface Common {
@@ -59,7 +100,7 @@ interface Common {
 }
 
 /** Kingma and Ba, "Adam" (2015), without weight decay. */
-function adam(c: Common, parameter: Trained, index: number, p: Value, g: Value): void {
+function adam(c: Common, { parameter, index, p, g }: Tensors): void {
   const [m, v] = stateNames(parameter).map((name) => c.b.state(name, p.shape, p.dtype));
   if (!m || !v) throw new RangeError("Adam has two states");
   const { beta1, beta2, adamEps } = c.optim;
@@ -72,14 +113,24 @@ function adam(c: Common, parameter: Trained, index: number, p: Value, g: Value):
   });
 }
 
-/** Keller Jordan's Muon (2024-10): Nesterov momentum, orthogonalised; tall matrices step sqrt(rows/columns) further. */
-function muon(c: Common, parameter: Trained, index: number, p: Value, g: Value): void {
-  const [name] = stateNames(parameter);
-  if (!name) throw new RangeError("Muon has one state");
-  const momentum = c.b.state(name, p.shape, p.dtype);
-  const u = at(c.b.apply("nesterov", [momentum, c.flags, g, c.scalars], { index }), 1);
+/**
+ * Keller Jordan's Muon (2024-10) for matrices of one shape: Nesterov momentum, each matrix's in a slot of one batch,
+ * orthogonalised together; tall matrices step sqrt(rows/columns) further.
+ */
+function muon(c: Common, members: readonly Tensors[]): void {
+  const { p: { shape, dtype }, parameter: { name } } = at(members, 0);
+  const all = members.length === 1 ? shape : [members.length, ...shape];
+  let u = c.b.scratch(`${name}.direction`, all, dtype);
+  members.forEach(({ parameter, index, g }, slot) => {
+    const [state] = stateNames(parameter);
+    if (!state) throw new RangeError("Muon has one state");
+    const momentum = c.b.state(state, shape, dtype);
+    u = at(c.b.apply("nesterov", [momentum, u, c.flags, g, c.scalars], { index, slot }), 1);
+  });
   const direction = c.b.one("newtonSchulz", [u], { steps: c.optim.nsSteps, dtype: c.act });
-  const [rows, columns] = [at(p.shape, 0), at(p.shape, 1)];
+  const [rows, columns] = [at(shape, 0), at(shape, 1)];
   const factor = c.optim.muonLr * Math.sqrt(Math.max(1, rows / columns));
-  c.b.apply("applyUpdate", [p, direction, c.scalars], { factor });
+  members.forEach(({ p }, slot) => {
+    c.b.apply("applyUpdate", [p, direction, c.scalars], { factor, slot });
+  });
 }

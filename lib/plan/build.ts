@@ -32,6 +32,8 @@ export interface PlanOptions {
   readonly form?: (op: OpName, s: Signature) => FormName;
   /** Rows of logits that the head holds at a time; the op's own number where not given. */
   readonly headRows?: number;
+  /** Most matrices of one shape that Newton-Schulz takes at a time; one where not given. */
+  readonly muonBatch?: number;
 }
 
 /** The graphs of a run. `accumulate` has gradients among its outputs, as `grad.NAME`. */
@@ -205,6 +207,7 @@ class PlanBuilder {
         return this.#last(value.name, "input", value);
       case "state":
         return this.#last(value.name, value.name.startsWith("grad.") ? "gradient" : "optimiser", value);
+      case "scratch":
       case "computed":
         throw new InternalError(`${value.name} ${formatType(value)} is used but never computed`);
       default:
@@ -273,7 +276,7 @@ class ProgramLayout {
       const aliased = def.inPlace?.[o];
       const target = targets.get(output);
       if (aliased !== undefined) {
-        this.#places.set(output, this.#place(at(node.inputs, aliased)));
+        this.#places.set(output, this.#overwritten(at(node.inputs, aliased), output, index));
       } else if (target && !target.accumulate) {
         this.#places.set(output, target.tensor);
       } else if (target && def.accumulates?.includes(o) && !uses.has(output)) {
@@ -312,6 +315,18 @@ class ProgramLayout {
     return { value, block: this.#block(tensorBytes(output), index, end) };
   }
 
+  /** The place of an input that becomes an output; scratch gets it here, and keeps it as long as the output is used. */
+  #overwritten(input: Value, output: Value, index: number): Lasting | Short {
+    if (input.role === "scratch" && !this.#places.has(input)) {
+      const { name, shape, dtype } = output;
+      const block = this.#block(tensorBytes(input), index, index);
+      this.#places.set(input, { value: { name, shape, dtype }, block });
+    }
+    const place = this.#place(input);
+    if ("block" in place) place.block.end = Math.max(place.block.end, this.#lastUse.get(output) ?? index);
+    return place;
+  }
+
   #block(bytes: number, start: number, end: number): Block {
     const block = { bytes, start, end, offset: 0 };
     this.blocks.push(block);
@@ -337,7 +352,8 @@ class ProgramLayout {
       ...node.outputs.map((output) => this.#place(output)),
       ...node.inputs.filter((_, i) => !aliased.has(i)).map((input) => this.#place(input)),
     ];
-    const bytes = [...node.inputs, ...node.outputs].reduce((sum, value) => sum + tensorBytes(value), 0);
+    const bytes = def.bytes?.(signature) ??
+      [...node.inputs, ...node.outputs].reduce((sum, value) => sum + tensorBytes(value), 0);
     const workspace = def.workspace?.(signature) ?? 0;
     if (def.workspace) {
       const value = { name: "workspace", shape: [Math.ceil(workspace / 4)], dtype: "f32" as const };

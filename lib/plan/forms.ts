@@ -107,7 +107,8 @@ function fitsTiles(op: OpName, s: Signature, headWidths: readonly number[]): boo
     case "attentionGrad":
       return isNarrow(at(s.inputs, 1)) && headWidths.includes(headWidth(s, 1));
     case "newtonSchulz":
-      return dtypeAttr(s.attrs, "dtype") === "bf16" && at(s.inputs, 0).shape.every((size) => size % 8 === 0);
+      return dtypeAttr(s.attrs, "dtype") === "bf16" &&
+        at(s.inputs, 0).shape.slice(-2).every((size) => size % 8 === 0);
     default:
       return false;
   }

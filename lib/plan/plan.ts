@@ -7,6 +7,7 @@ import { InternalError } from "../base/errors.ts";
 import { elementCount } from "../base/shape.ts";
 import { type Graph, type Phase, type TensorType, type Value } from "../graph/node.ts";
 import type { FormName, OpName } from "../graph/op.ts";
+import { OPS } from "../graph/ops.ts";
 
 /** What a lasting tensor is for. */
 export type Kind = "parameter" | "gradient" | "optimiser" | "copy" | "constant" | "input" | "output";
@@ -85,9 +86,10 @@ export function sumOf(program: Program, of: (step: Step) => number): number {
   return program.steps.reduce((sum, step) => sum + of(step), 0);
 }
 
-/** Bytes of all values of the graphs as they stand, each counted once. */
+/** Bytes of all values of the graphs as they stand, each counted once; those written part by part are one value. */
 export function naiveBytesOf(graphs: readonly Graph[]): number {
   const named = new Map<string, number>();
+  const scratch = new Set<Value>();
   let bytes = 0;
   const count = (value: Value) => {
     if (value.role === "computed") bytes += tensorBytes(value);
@@ -96,7 +98,11 @@ export function naiveBytesOf(graphs: readonly Graph[]): number {
   for (const graph of graphs) {
     for (const node of graph.nodes) {
       node.inputs.filter((input) => input.role !== "computed").forEach(count);
-      node.outputs.forEach(count);
+      node.outputs.forEach((output, o) => {
+        const before = node.inputs[OPS[node.op].inPlace?.[o] ?? NaN];
+        if (before && (before.role === "scratch" || scratch.has(before))) scratch.add(output);
+        else count(output);
+      });
     }
   }
   return [...named.values()].reduce((sum, size) => sum + size, bytes);

@@ -168,14 +168,14 @@ function kernelsOf(step: Step, group: Group, keys: number): Kernel[] {
       return step.op === "headLossGrad" ? kernels : kernels.slice(0, 1);
     }
     case "newtonSchulz": {
-      const [rows, columns, iterations] = step.args.map(whole);
+      const [batch, rows, columns, iterations] = step.args.map(whole);
       const shortSide = Math.min(whole(rows), whole(columns));
       return [passKernel({
         ...common,
         flops: step.flops,
         bytes: step.bytes,
-        work: { kind: "newtonSchulz", shortSide, batch: 1 },
-        launches: 1 + 3 * whole(iterations),
+        work: { kind: "newtonSchulz", shortSide, batch: whole(batch) },
+        launches: 3 + 3 * whole(iterations),
       })];
     }
     default:

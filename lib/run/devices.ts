@@ -113,6 +113,12 @@ export function targetOf(device: Device): PlanTarget {
 /** Rows of logits at a time on a GPU: products of 16,384 rows fill every multiprocessor for many waves. */
 const GPU_HEAD_ROWS = 16384;
 
+/**
+ * Matrices of one shape in a batch of Newton-Schulz on a GPU: all squares of the record's model, whose products then keep
+ * 132 multiprocessors busy for 4 to 7 rounds of tiles; 0.7 GB at width 768, where the activations have had theirs before.
+ */
+const GPU_MUON_BATCH = 48;
+
 /** The newest chip that the GPU kernels are for. */
 const NEWEST_CHIP = "sm90a";
 
@@ -169,6 +175,7 @@ export function planOptionsFor({ kind, isa = NEWEST_CHIP, gemm }: PlanTarget): P
         recompute: false,
         form: (op, s) => chosenForm(op, s, chip, gemm === "cublaslt"),
         headRows: GPU_HEAD_ROWS,
+        muonBatch: GPU_MUON_BATCH,
       };
     }
     default:

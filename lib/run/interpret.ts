@@ -27,7 +27,9 @@ export function interpret(
   const numbersOf = (value: Value): Numbers => {
     const known = values.get(value);
     if (known) return known;
-    const feed = feeds[value.name];
+    const feed = value.role === "scratch"
+      ? new Float64Array(elementCount(value.shape)).fill(NaN)
+      : feeds[value.name];
     if (value.role === "computed" || feed === undefined || feed.length !== elementCount(value.shape)) {
       throw new InternalError(
         `${value.name} was fed ${feed?.length ?? "no"} numbers, expected ${value.shape}`,
@@ -47,13 +49,25 @@ export function interpret(
   );
 }
 
-/** Outputs of one op in float64, from its inputs; the attribute `dtype` is taken for float64 whatever it says. */
+/**
+ * Outputs of one op in float64, from its inputs; the attribute `dtype` is taken for float64 whatever it says. A batch
+ * is what its members are one by one.
+ */
 export function interpretOp(
   op: OpName,
   attrs: Attrs,
   inputs: readonly TensorType[],
   numbers: readonly ArrayLike<number>[],
 ): Numbers[] {
+  const [members = 1, ...shape] = at(inputs, 0).shape;
+  if (OPS[op].batched && shape.length === 2) {
+    const types = inputs.map((type) => ({ ...type, shape }));
+    const made = Array.from({ length: members }, (_, i) => {
+      const ofMember = numbers.map((values) => memberOf(values, i, members));
+      return interpretOp(op, attrs, types, ofMember);
+    });
+    return at(made, 0).map((_, o) => Float64Array.from(made.flatMap((outputs) => [...at(outputs, o)])));
+  }
   const b = new GraphBuilder();
   const fed = inputs.map(({ shape, dtype }, i) => b.input(`in.${i}`, shape, dtype === "i32" ? "i32" : "f64"));
   const words = Object.entries(attrs).map(([key, value]) => [key, key === "dtype" ? "f64" : value]);
@@ -62,6 +76,12 @@ export function interpretOp(
   const feeds = Object.fromEntries(numbers.map((values, i) => [`in.${i}`, values]));
   const outputs = interpret(graph, feeds);
   return made.map((_, i) => outputs[`out.${i}`] ?? new Float64Array());
+}
+
+/** Member `i` of a batch of `members`. */
+function memberOf(values: ArrayLike<number>, i: number, members: number): Numbers {
+  const count = values.length / members;
+  return Float64Array.from(values).subarray(i * count, (i + 1) * count);
 }
 
 /** Runs one node in memory of its own; what it does in place is done to a copy. */

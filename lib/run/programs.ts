@@ -33,15 +33,16 @@ export function planRun(request: PlanRequest): Plan {
   const act = activationType(request.kind, request.precision);
   const batch: BatchShape = { rows: T * deviceBatchSequences, T, act };
   const rows = request.predictRows;
+  const options = planOptionsFor(request);
   return buildPlan({
     ...(training && {
       accumulate: accumulateGraph(model, batch, training.microbatches),
-      update: updateGraph(parameterSpecs(model), training.optim, act),
+      update: updateGraph(parameterSpecs(model), training.optim, act, options.muonBatch ?? 1),
     }),
     forward: [
       ...(request.evaluate ? [evaluateGraph(model, batch)] : []),
       ...(request.logits ? [logitsGraph(model, batch)] : []),
       ...(rows !== undefined ? [predictGraph(model, { rows, T: rows, act })] : []),
     ],
-  }, planOptionsFor(request));
+  }, options);
 }

@@ -9,12 +9,12 @@ import { cpuSets, openSet } from "./cpu_sets.ts";
 const SETS = cpuSets();
 const TENSOR: TensorRef = { offset: 0, count: 16, dtype: "f32" };
 
-/** Gives `body` a device of the first set, and a way to bind over three tensors of 16 elements. */
+/** Gives `body` a device of the first set, and a way to bind over up to five tensors of 16 elements. */
 function withDevice(body: (bind: (symbol: string, args: number[], tensors?: number) => () => void) => void) {
   const [set] = SETS;
   if (set === undefined) throw new Error("no library, so the test should have been left out");
   const device: CpuDevice = openSet(set, 1);
-  const memory = device.allocate(192);
+  const memory = device.allocate(320);
   try {
     body((symbol, args, tensors = 3) =>
       device.bind(
@@ -47,10 +47,19 @@ Deno.test("bind() refuses whole numbers that do not fit their type, naming funct
     assertThrows(() => bind("nanogpt_nothing", []), InternalError, "has no function nanogpt_nothing");
   }));
 
-Deno.test("newton_schulz refuses a matrix of more elements than 32 bits count", {
-  ignore: SETS.length === 0,
-}, () =>
-  withDevice((bind) => {
-    const said = "Kernel newton_schulz: expected rows*cols of at most 4294967295, found 65536*65536";
-    assertThrows(bind("nanogpt_newton_schulz", [65536, 65536, 5, 0, 0]), RunError, said);
-  }));
+Deno.test(
+  "newton_schulz refuses matrices of more elements than 32 bits count, nesterov a slot that is not there",
+  {
+    ignore: SETS.length === 0,
+  },
+  () =>
+    withDevice((bind) => {
+      const said = "expected batch of at most 65535 and batch*rows*cols of at most 4294967295, found ";
+      for (const [batch, rows, cols] of [[1, 65536, 65536], [65536, 2, 2], [65535, 256, 257]] as const) {
+        const call = bind("nanogpt_newton_schulz", [batch, rows, cols, 5, 0, 0]);
+        assertThrows(call, RunError, `Kernel newton_schulz: ${said}${batch}*${rows}*${cols}`);
+      }
+      const noSlot = "Kernel nesterov: expected slot below slots 3, found 3";
+      assertThrows(bind("nanogpt_nesterov", [16, 0, 3, 3], 5), RunError, noSlot);
+    }),
+);

@@ -137,7 +137,7 @@ Deno.test("dropDead() keeps what outputs need, and every node that works in plac
   const { b, y } = chain();
   assertEquals(dropDead(b.build("g", { y })).nodes.map(({ op }) => op), ["rmsNorm", "reluSquared"]);
   const p = b.parameter("p", [3], "f64");
-  b.one("applyUpdate", [p, p, b.input("scalars", [8], "f64")], { factor: 1 });
+  b.one("applyUpdate", [p, p, b.input("scalars", [8], "f64")], { factor: 1, slot: 0 });
   assertEquals(dropDead(b.build("g", {})).nodes.map(({ op }) => op), ["applyUpdate"]);
 });
 

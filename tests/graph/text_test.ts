@@ -23,7 +23,7 @@ const GRAPHS = {
   evaluate: () => evaluateGraph(MODEL, BATCH),
   logits: () => logitsGraph(MODEL, BATCH),
   predict: () => predictGraph(MODEL, { ...BATCH, rows: 7 }),
-  update: () => updateGraph(parameterSpecs(MODEL), optim, "bf16"),
+  update: () => updateGraph(parameterSpecs(MODEL), optim, "bf16", 2),
 };
 
 for (const [name, make] of Object.entries(GRAPHS)) {

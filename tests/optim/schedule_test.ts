@@ -64,8 +64,13 @@ Deno.test("Adam's first step moves each parameter by about the rate, against its
 
 Deno.test("Nesterov momentum looks one step ahead and counts what is not finite", () => {
   const scalars = [1, 0.9, 1, 1, 0, 0, 0, 0];
-  const inputs = [[1, 2, 3], [5, 5], [10, NaN, -Infinity], scalars];
-  const [m, u, flags] = interpretOp("nesterov", { index: 0 }, inputs.map((x) => vector(x.length)), inputs);
+  const inputs = [[1, 2, 3], [8, 8, 8], [5, 5], [10, NaN, -Infinity], scalars];
+  const [m, u, flags] = interpretOp(
+    "nesterov",
+    { index: 0, slot: 0 },
+    inputs.map((x) => vector(x.length)),
+    inputs,
+  );
   assertClose([m?.[0] ?? NaN, u?.[0] ?? NaN], [10.9, 10 + 0.9 * 10.9], ROUNDED);
   assertEquals([...flags ?? []], [2, 5]);
 });

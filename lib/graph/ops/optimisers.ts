@@ -3,17 +3,45 @@
 // here: its values come in the step's scalar buffer. May import lib/base and the graph's own types, builder and row
 // helpers; no device and no model.
 
-import { dtypeCode } from "../../base/dtype.ts";
+import { bytesOf, dtypeCode } from "../../base/dtype.ts";
+import { sameShape, type Shape } from "../../base/shape.ts";
 import type { GraphBuilder } from "../builder.ts";
-import { at, type Attrs, dtypeAttr, numberAttr, type TensorType, type Value } from "../node.ts";
+import { at, type Attrs, dtypeAttr, formatType, numberAttr, type TensorType, type Value } from "../node.ts";
+import type { Signature } from "../op.ts";
 import { product } from "./matrices.ts";
-import { formOf, inputCode, inputCount, matrix, outputCode, outputCount, type Rows } from "./row.ts";
+import { expect, formOf, inputCode, inputCount, matrix, outputCode, outputCount, type Rows } from "./row.ts";
 
 /** Coefficients of the quintic iteration and the norm's guard (Keller Jordan's Muon, 2024-10). */
 const QUINTIC = { a: 3.4445, b: -4.7750, c: 2.0315, eps: 1e-7 };
 
 const firsts = (inputs: readonly TensorType[], count: number): TensorType[] =>
   inputs.slice(0, count).map(({ shape, dtype }) => ({ shape, dtype }));
+
+/** Tensors of type `one` that the batch `all` [n, ...] has room for (or `all` is one itself), and which is meant. */
+function slotOf(one: TensorType, all: TensorType, attrs: Attrs): { slots: number; slot: number } {
+  const [slots = 1, ...shape] = sameShape(one.shape, all.shape) ? [1, ...all.shape] : all.shape;
+  const slot = numberAttr(attrs, "slot");
+  expect(
+    sameShape(one.shape, shape) && one.dtype === all.dtype && slot < slots,
+    `expected ${formatType(one)}, or a batch of more than ${slot} of them, found ${formatType(all)}`,
+  );
+  return { slots, slot };
+}
+
+/** Bytes that pass through memory when the first input is updated in place by one slot of a batch of such tensors. */
+const slotBytes = (s: Signature, passes: number) => passes * inputCount(s) * bytesOf(at(s.inputs, 0).dtype);
+
+/** Matrices, rows and columns of a matrix or of a batch of them. */
+function matrices(shape: Shape): [number, number, number] {
+  const [batch, ...one] = shape.length === 3 ? shape : [1, ...shape];
+  return [batch ?? 1, ...matrix(one)];
+}
+
+/** Matrices of the first input, and their shorter and longer side. */
+function sidesOf(s: Signature): { batch: number; short: number; long: number } {
+  const [batch, rows, columns] = matrices(at(s.inputs, 0).shape);
+  return { batch, short: Math.min(rows, columns), long: Math.max(rows, columns) };
+}
 
 function expandNewtonSchulz(b: GraphBuilder, inputs: readonly Value[], attrs: Attrs): Value[] {
   const input = at(inputs, 0);
@@ -53,18 +81,21 @@ export const OPTIMISER_OPS: Rows<
     inPlace: { 0: 0, 1: 1, 2: 2, 3: 3 },
   },
   nesterov: {
-    inputs: ["m", "flags", "g", "scalars"],
+    inputs: ["m", "u", "flags", "g", "scalars"],
     outputs: ["m", "u", "flags"],
-    infer(inputs) {
-      const [m, flags] = firsts(inputs, 2);
-      if (!m || !flags) throw new RangeError("nesterov takes m, flags, g, scalars");
-      return [m, m, flags];
+    infer(inputs, attrs) {
+      slotOf(at(inputs, 0), at(inputs, 1), attrs);
+      return firsts(inputs, 3);
     },
     gradient: "none",
     flops: (s) => 4 * inputCount(s),
     symbol: "nanogpt_nesterov",
-    args: (s) => [inputCount(s), numberAttr(s.attrs, "index")],
-    inPlace: { 0: 0, 2: 1 },
+    args(s) {
+      const { slots, slot } = slotOf(at(s.inputs, 0), at(s.inputs, 1), s.attrs);
+      return [inputCount(s), numberAttr(s.attrs, "index"), slots, slot];
+    },
+    bytes: (s) => slotBytes(s, 4), // g read, m read and written, u written
+    inPlace: { 0: 0, 1: 1, 2: 2 },
   },
   frobeniusNormalise: {
     inputs: ["x"],
@@ -78,36 +109,45 @@ export const OPTIMISER_OPS: Rows<
   newtonSchulz: {
     inputs: ["x"],
     outputs: ["y"],
-    infer: (inputs) => firsts(inputs, 1),
+    infer(inputs) {
+      matrices(at(inputs, 0).shape);
+      return firsts(inputs, 1);
+    },
     gradient: "none",
     flops(s) {
-      const [rows, columns] = matrix(at(s.inputs, 0).shape);
-      const [short, long] = [Math.min(rows, columns), Math.max(rows, columns)];
-      return numberAttr(s.attrs, "steps") * (4 * short * short * long + 2 * short ** 3);
+      const { batch, short, long } = sidesOf(s);
+      return batch * numberAttr(s.attrs, "steps") * (4 * short * short * long + 2 * short ** 3);
     },
     symbol: "nanogpt_newton_schulz",
     args: (s) => [
-      ...matrix(at(s.inputs, 0).shape),
+      ...matrices(at(s.inputs, 0).shape),
       numberAttr(s.attrs, "steps"),
       dtypeCode(dtypeAttr(s.attrs, "dtype")),
       formOf(s),
     ],
     forms: true,
     workspace(s) {
-      const [rows, columns] = matrix(at(s.inputs, 0).shape);
-      const [short, long] = [Math.min(rows, columns), Math.max(rows, columns)];
-      return (2 * long * short + 2 * short * short) * 4;
+      const { batch, short, long } = sidesOf(s);
+      return batch * (2 * long * short + 2 * short * short) * 4;
     },
+    batched: true,
     expand: expandNewtonSchulz,
   },
   applyUpdate: {
     inputs: ["p", "u", "scalars"],
     outputs: ["p"],
-    infer: (inputs) => firsts(inputs, 1),
+    infer(inputs, attrs) {
+      slotOf(at(inputs, 0), at(inputs, 1), attrs);
+      return firsts(inputs, 1);
+    },
     gradient: "none",
     flops: (s) => 2 * outputCount(s),
     symbol: "nanogpt_apply_update",
-    args: (s) => [outputCount(s), numberAttr(s.attrs, "factor")],
+    args(s) {
+      const { slots, slot } = slotOf(at(s.inputs, 0), at(s.inputs, 1), s.attrs);
+      return [outputCount(s), slots, slot, numberAttr(s.attrs, "factor")];
+    },
+    bytes: (s) => slotBytes(s, 3), // p read and written, u read
     inPlace: { 0: 0 },
   },
 };
