@@ -26,4 +26,12 @@ DEVICE TileIndex lower_tile(uint32_t index) {
   return {row, index - row * (row + 1) / 2};
 }
 
+// The same of tiles twice as wide as high: those that reach to or below the diagonal.
+DEVICE TileIndex wide_lower_tile(uint32_t index) {
+  uint32_t pair = 0;  // of rows
+  while ((pair + 1) * (pair + 2) <= index) pair++;
+  const uint32_t within = index - pair * (pair + 1);
+  return {2 * pair + within / (pair + 1), within % (pair + 1)};
+}
+
 }  // namespace nanogpt::cuda

@@ -50,7 +50,8 @@ int32_t run(Context& context, const char* kernel, WgmmaProduct& params) {
     if (const int32_t status = encode(context, params.added, added, p.n, p.m, p.batch, p.ldc, p.batch_stride_c, kBox)) return status;
   }
   if (const int32_t status = context.clear(context.scratch(), sizeof *params.next_item)) return status;
-  const uint64_t items = uint64_t{blocks_for(p.m, Shape::kTileRows)} * blocks_for(p.n, kColumns) * params.parts * p.batch;
+  const uint64_t tiles = Shape::template tiles<uint64_t>(blocks_for(p.m, Shape::kTileRows), blocks_for(p.n, kColumns));
+  const uint64_t items = tiles * params.parts * p.batch;
   if (items > UINT32_MAX / 2)
     return context.fail(NANOGPT_INVALID, "Products in form %d take at most %u tiles, found %llu", NANOGPT_FORM_WGMMA, UINT32_MAX / 2,
                         static_cast<unsigned long long>(items));
@@ -60,9 +61,7 @@ int32_t run(Context& context, const char* kernel, WgmmaProduct& params) {
 
 }  // namespace
 
-int32_t multiply_by_wgmma(Context& context, const char* op, const Product& product) {
-  Product p = product;
-  p.symmetric = 0;  // computed like any other: tiles are not square, and both halves are the same sums
+int32_t multiply_by_wgmma(Context& context, const char* op, const Product& p) {
   if (context.isa() != NANOGPT_ISA_SM90A)
     return context.fail(NANOGPT_UNSUPPORTED, "Kernel %s: form %d is for GPUs of compute capability 9.0", op, NANOGPT_FORM_WGMMA);
   if (const int32_t status = check_operand(context, op, NANOGPT_FORM_WGMMA, "a", p.a)) return status;
@@ -81,6 +80,10 @@ int32_t multiply_by_wgmma(Context& context, const char* op, const Product& produ
   params.next_item = memory<uint32_t>(context.scratch());
   params.parts = cut.parts, params.depth = cut.depth;
   params.in_boxes = cut.parts == 1 && takes_boxes(p);
+  // A symmetric product of short k, or one that boxes do not take, is computed whole: both halves are the same sums.
+  const bool known = p.a.transposed != p.b.transposed && p.finish.kind == FinishKind::none;
+  if (p.symmetric != 0 && known && params.in_boxes != 0 && p.k > kMostPingPongDepth)
+    return run<Symmetric>(context, p.a.transposed != 0 ? "gemm_wgmma_symmetric_tn" : "gemm_wgmma_symmetric_nt", params);
   const bool ping_pong = cut.parts == 1 && p.k <= kMostPingPongDepth && p.finish.kind == FinishKind::none;
   const char* kernel = nullptr;
   if (const int32_t status = choose_kernel(context, op, NANOGPT_FORM_WGMMA, p, kernels[ping_pong], kFinished, kernel)) return status;

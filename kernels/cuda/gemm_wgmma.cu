@@ -1,5 +1,5 @@
 // Matrix products of bf16 operands on wgmma and TMA (sm_90a): persistent blocks in which one warpgroup loads and two multiply.
-// One template for all transpositions, both schedules of the multiplying warpgroups and whatever becomes of their sums
+// One template for all transpositions, the schedules of the multiplying warpgroups and whatever becomes of their sums
 // (epilogue.h says how). Which block computes a tile is decided at run time and changes no result. Refuses nothing: the
 // launcher has checked the limits. May include only abi.h, the gemm_finish headers, gemm_order.h and gemm_wgmma_store.h.
 #include "../abi.h"
@@ -27,11 +27,11 @@ struct Items {
 
   DEVICE explicit Items(const WgmmaProduct& p)
       : rows((p.product.m + Shape::kTileRows - 1) / Shape::kTileRows), columns((p.product.n + kColumns - 1) / kColumns),
-        parts(p.parts), count(rows * columns * p.parts * p.product.batch) {}
+        parts(p.parts), count(Shape::tiles(rows, columns) * p.parts * p.product.batch) {}
 
   DEVICE Item at(uint32_t number) const {
-    const uint32_t part = number / (rows * columns);
-    const TileIndex tile = grouped_tile(number % (rows * columns), rows, columns);
+    const uint32_t tiles = Shape::tiles(rows, columns), part = number / tiles, within = number % tiles;
+    const TileIndex tile = Shape::kSymmetric ? wide_lower_tile(within) : grouped_tile(within, rows, columns);
     return {tile.row * Shape::kTileRows, tile.column * kColumns, part / parts, part % parts};
   }
 };
@@ -79,7 +79,7 @@ DEVICE void produce(const WgmmaProduct& p, const SharedMemory<Shape>& memory) {
       mbarrier_expect_bytes(bar, Shape::kStageBytes);
       load_operand<a_along_k, Shape::kTileRows>(to, &p.a, item.row, k, item.batch, bar);
       load_operand<b_along_k, kColumns>(to + Shape::kBytesA, &p.b, item.column, k, item.batch, bar);
-      stage.advance(1, kStages);
+      stage.advance(1, Shape::kStages);
     }
   }
 }
@@ -119,7 +119,7 @@ DEVICE void sum_stages(float (&sums)[kSums], const SharedMemory<Shape>& memory, 
     wgmma_wait<1>();
     if (i > 0) release_stage(memory, before);
     before = stage.index;
-    stage.advance(1, kStages);
+    stage.advance(1, Shape::kStages);
   }
   wgmma_wait<0>();
   pin(sums);
@@ -154,7 +154,7 @@ DEVICE void consume(const WgmmaProduct& p, const SharedMemory<Shape>& memory, ui
   Position stage, slot, turn;
   if (Shape::kPingPong) {
     slot.advance(consumer, kSlots);
-    stage.advance(consumer * others, kStages);
+    stage.advance(consumer * others, Shape::kStages);
     turn.parity = consumer ^ 1;  // the first turn is the first consumer's
   }
   for (;;) {
@@ -169,7 +169,7 @@ DEVICE void consume(const WgmmaProduct& p, const SharedMemory<Shape>& memory, ui
     if (Shape::kPingPong) {
       if (thread_of_group() == 0) mbarrier_arrive(memory.turn(consumer ^ 1));
       turn.parity ^= 1;
-      stage.advance(others, kStages);
+      stage.advance(others, Shape::kStages);
     }
     Ending::finish(p, row, item.column, item.batch, sums);
     store_item(p, item, row, boxes, sums);
@@ -193,7 +193,7 @@ DEVICE void multiply(const WgmmaProduct& params) {
 }  // namespace
 }  // namespace wgmma_gemm
 
-using wgmma_gemm::Cooperative, wgmma_gemm::PingPong, wgmma_gemm::kThreads;
+using wgmma_gemm::Cooperative, wgmma_gemm::PingPong, wgmma_gemm::Symmetric, wgmma_gemm::kThreads;
 
 // Named by the operands, n as [m][k] and [k][n], t as [k][m] and [n][k].
 KERNEL(gemm_wgmma_nn, WgmmaProduct, kThreads) { wgmma_gemm::multiply<Cooperative, true, false>(params); }
@@ -204,6 +204,9 @@ KERNEL(gemm_wgmma_pingpong_nn, WgmmaProduct, kThreads) { wgmma_gemm::multiply<Pi
 KERNEL(gemm_wgmma_pingpong_nt, WgmmaProduct, kThreads) { wgmma_gemm::multiply<PingPong, true, true>(params); }
 KERNEL(gemm_wgmma_pingpong_tn, WgmmaProduct, kThreads) { wgmma_gemm::multiply<PingPong, false, false>(params); }
 KERNEL(gemm_wgmma_pingpong_tt, WgmmaProduct, kThreads) { wgmma_gemm::multiply<PingPong, false, true>(params); }
+
+KERNEL(gemm_wgmma_symmetric_nt, WgmmaProduct, kThreads) { wgmma_gemm::multiply<Symmetric, true, true>(params); }
+KERNEL(gemm_wgmma_symmetric_tn, WgmmaProduct, kThreads) { wgmma_gemm::multiply<Symmetric, false, false>(params); }
 
 KERNEL(gemm_wgmma_relu_squared_nt, WgmmaProduct, kThreads) {
   wgmma_gemm::multiply<Cooperative, true, true, ReluSquared>(params);

@@ -11,7 +11,6 @@ namespace wgmma_gemm {
 constexpr uint32_t kColumns = 256;  // of a tile of c, and of one wgmma
 constexpr uint32_t kRows = 64;      // of one wgmma: what a warpgroup holds of a tile
 constexpr uint32_t kDepth = 64;     // of k in one stage of shared memory: 128 bytes, the swizzle's width
-constexpr uint32_t kStages = 4;
 constexpr uint32_t kConsumers = 2;  // warpgroups that multiply
 constexpr uint32_t kThreads = (1 + kConsumers) * 128;
 constexpr uint32_t kBox = 64;       // rows and columns of a box of c, and columns of those of a and b
@@ -20,24 +19,35 @@ constexpr uint32_t kSlots = 2;      // tiles that the producer may have taken an
 
 // Cooperative: both consumers work on one tile, 64 rows each, and read the least from L2. Ping-pong: each has tiles of its own
 // and one multiplies while the other stores: for short k, where storing takes a good part of the time. Both give the same
-// bits.
-// kTileRows: rows of a tile; kBoxes: boxes of c that a consumer has room for on the way to memory.
-template <bool ping_pong>
+// bits. Symmetric: cooperative on the tiles that reach to or below the diagonal of a result that equals its transpose; boxes
+// of c below it are stored to both places, those above are never looked at.
+// kTileRows: rows of a tile; kStages: stages of k that are in flight; kBoxes: boxes of c that a consumer has room for on the
+// way to memory, and as many again for their transposes in a symmetric product.
+template <bool ping_pong, bool symmetric = false>
 struct BlockShape {
-  static constexpr bool kPingPong = ping_pong;
+  static constexpr bool kPingPong = ping_pong, kSymmetric = symmetric;
+  static constexpr uint32_t kStages = symmetric ? 3 : 4;
   static constexpr uint32_t kTileRows = ping_pong ? kRows : kConsumers * kRows;
   static constexpr uint32_t kBoxes = ping_pong ? 4 : 2;
   static constexpr uint32_t kBytesA = kTileRows * kDepth * 2, kBytesB = kColumns * kDepth * 2;
   static constexpr uint32_t kStageBytes = kBytesA + kBytesB;
   static constexpr uint32_t kBoxesAt = kStages * kStageBytes;
-  static constexpr uint32_t kBarriersAt = kBoxesAt + kConsumers * kBoxes * kBoxBytes;
+  static constexpr uint32_t kBarriersAt = kBoxesAt + kConsumers * kBoxes * (symmetric ? 2 : 1) * kBoxBytes;
   static constexpr uint32_t kBarriers = 2 * kStages + 2 * kSlots + kConsumers + kConsumers * kBoxes;
   static constexpr uint32_t kSlotsAt = kBarriersAt + kBarriers * 8;
   static constexpr uint32_t kSharedBytes = kSlotsAt + kSlots * 4 + 1023;  // the swizzle begins at multiples of 1024
+
+  // Tiles that are computed of c's rows x columns; of a symmetric c each pair of rows has one more than the pair above it.
+  template <class Count>
+  static constexpr Count tiles(Count rows, Count columns) {
+    return symmetric ? (rows / 2 + rows % 2) * (rows / 2 + 1) : rows * columns;
+  }
 };
 using Cooperative = BlockShape<false>;
 using PingPong = BlockShape<true>;
-static_assert(Cooperative::kSharedBytes <= 232448 && PingPong::kSharedBytes <= 232448, "shared memory of an sm_90 block");
+using Symmetric = BlockShape<false, true>;
+static_assert(Cooperative::kSharedBytes <= 232448 && PingPong::kSharedBytes <= 232448 && Symmetric::kSharedBytes <= 232448,
+              "shared memory of an sm_90 block");
 
 }  // namespace wgmma_gemm
 

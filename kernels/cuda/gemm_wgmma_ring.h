@@ -29,13 +29,17 @@ struct SharedMemory {
   DEVICE uint32_t box(uint32_t consumer, uint32_t i) const {
     return base + Shape::kBoxesAt + (consumer * Shape::kBoxes + i) * kBoxBytes;
   }
+  // Where the transpose of box i lies, in a symmetric product.
+  DEVICE uint32_t mirrored_box(uint32_t consumer, uint32_t i) const {
+    return box(consumer, i) + kConsumers * Shape::kBoxes * kBoxBytes;
+  }
   DEVICE uint32_t full(uint32_t stage) const { return barrier(stage); }
-  DEVICE uint32_t empty(uint32_t stage) const { return barrier(kStages + stage); }
-  DEVICE uint32_t slot_full(uint32_t slot) const { return barrier(2 * kStages + slot); }
-  DEVICE uint32_t slot_empty(uint32_t slot) const { return barrier(2 * kStages + kSlots + slot); }
-  DEVICE uint32_t turn(uint32_t consumer) const { return barrier(2 * kStages + 2 * kSlots + consumer); }
+  DEVICE uint32_t empty(uint32_t stage) const { return barrier(Shape::kStages + stage); }
+  DEVICE uint32_t slot_full(uint32_t slot) const { return barrier(2 * Shape::kStages + slot); }
+  DEVICE uint32_t slot_empty(uint32_t slot) const { return barrier(2 * Shape::kStages + kSlots + slot); }
+  DEVICE uint32_t turn(uint32_t consumer) const { return barrier(2 * Shape::kStages + 2 * kSlots + consumer); }
   DEVICE uint32_t loaded(uint32_t consumer, uint32_t box) const {
-    return barrier(2 * kStages + 2 * kSlots + kConsumers + consumer * Shape::kBoxes + box);
+    return barrier(2 * Shape::kStages + 2 * kSlots + kConsumers + consumer * Shape::kBoxes + box);
   }
   DEVICE uint32_t& item(uint32_t slot) const {
     const uint32_t offset = base - shared_address(dynamic_shared());
@@ -46,7 +50,7 @@ struct SharedMemory {
   DEVICE void init_barriers() const {
     constexpr uint32_t kReaders = Shape::kPingPong ? 1 : kConsumers;  // consumers that read a stage or a slot
     if (threadIdx.x == 0) {
-      for (uint32_t i = 0; i < kStages; i++) mbarrier_init(full(i), 1), mbarrier_init(empty(i), kReaders);
+      for (uint32_t i = 0; i < Shape::kStages; i++) mbarrier_init(full(i), 1), mbarrier_init(empty(i), kReaders);
       for (uint32_t i = 0; i < kSlots; i++) mbarrier_init(slot_full(i), 1), mbarrier_init(slot_empty(i), 4 * kReaders);
       for (uint32_t i = 0; i < kConsumers; i++) mbarrier_init(turn(i), 1);
       for (uint32_t i = 0; i < kConsumers * Shape::kBoxes; i++) mbarrier_init(loaded(0, i), 1);

@@ -37,6 +37,10 @@ class Boxes {
     row_ = row, column_ = column, batch_ = batch;
     const uint32_t columns = params_.product.n - column;
     count_ = columns < kColumns ? (columns + kBox - 1) / kBox : kColumns / kBox;
+    if (Shape::kSymmetric) {
+      const uint32_t to_diagonal = (row - column) / kBox + 1;
+      count_ = count_ < to_diagonal ? count_ : to_diagonal;
+    }
     if (params_.product.added == nullptr || !leads_) return;
     bulk_wait_read<0>();
     for (uint32_t i = 0; i < count_ && i < Shape::kBoxes; i++) load(i);
@@ -71,7 +75,9 @@ class Boxes {
   // Sums 32i to 32i + 31 of every thread are the tile's columns 64i to 64i + 63.
   DEVICE void store_box(uint32_t i, const float (&sums)[kSums]) {
     const Position at = place(i);
-    const uint32_t box = memory_.box(consumer_, at.index);
+    const uint32_t box = memory_.box(consumer_, at.index), column = column_ + i * kBox;
+    // A box and its transpose are stored together, so that what is waited for below is waited for of both.
+    const uint32_t mirrored = Shape::kSymmetric && column != row_ ? memory_.mirrored_box(consumer_, at.index) : 0;
     const bool adds = params_.product.added != nullptr;
     if (adds) {
       mbarrier_wait(memory_.loaded(consumer_, at.index), at.parity);
@@ -80,21 +86,25 @@ class Boxes {
       barrier_sync(1 + consumer_, 128);
     }
     UNROLL
-    for (uint32_t j = 0; j < 4; j++) fill_columns(box, j, &sums[32 * i + 8 * j], adds);
+    for (uint32_t j = 0; j < 4; j++) fill_columns(box, mirrored, j, &sums[32 * i + 8 * j], adds);
     fence_async_proxy();
     barrier_sync(1 + consumer_, 128);
     if (!leads_) return;
-    tma_store_3d(&params_.c, column_ + i * kBox, row_, batch_, box);
+    tma_store_3d(&params_.c, column, row_, batch_, box);
+    if (mirrored != 0) tma_store_3d(&params_.c, row_, column, batch_, mirrored);
     bulk_commit();
     if (!adds || i + Shape::kBoxes >= count_) return;
     bulk_wait_read<0>();
     load(i + Shape::kBoxes);
   }
 
-  // A warp's 16 rows and 16 columns 16j of a box, as 128-byte rows with the swizzle of the map.
-  DEVICE void fill_columns(uint32_t box, uint32_t j, const float* sums, bool adds) const {
-    const uint32_t lane = lane_index(), row = thread_of_group() / 32 * 16 + lane % 16, piece = 2 * j + lane / 16;
-    const uint32_t address = box + row * 128 + ((piece ^ row % 8) << 4);
+  // Where 8 columns (a piece) of a row of a box lie: rows of 128 bytes with the swizzle of the map.
+  static DEVICE uint32_t piece_of(uint32_t box, uint32_t row, uint32_t piece) { return box + row * 128 + ((piece ^ row % 8) << 4); }
+
+  // A warp's 16 rows and 16 columns 16j of a box, and of its transpose unless that is 0.
+  DEVICE void fill_columns(uint32_t box, uint32_t mirrored, uint32_t j, const float* sums, bool adds) const {
+    const uint32_t lane = lane_index(), warp = thread_of_group() / 32;
+    const uint32_t address = piece_of(box, warp * 16 + lane % 16, 2 * j + lane / 16);
     const float alpha = params_.product.alpha, beta = params_.product.beta;
     uint32_t words[4] = {};
     if (adds) load_matrix_x4(words, address);
@@ -107,6 +117,8 @@ class Boxes {
                       : pack_bf16(Ending::alone(low), Ending::alone(high));
     }
     store_matrix_x4(address, words);
+    if (Shape::kSymmetric && mirrored != 0)
+      store_matrix_x4_transposed(piece_of(mirrored, 16 * j + lane / 16 * 8 + lane % 8, 2 * warp + lane / 8 % 2), words);
   }
 
   const WgmmaProduct& params_;

@@ -47,6 +47,7 @@ export function plannedSteps(plan: Plan, shape: StepShape): PlannedStep[] {
   return programs.filter(([, count]) => count > 0).flatMap(([program, count]) =>
     programOf(plan, program).steps.map((step, index) => {
       const group = program === REFRESH ? "optimisers" : groupOf(step);
+      if (step.op === "newtonSchulz") return { program, index, step, kernels: [batchOf(step, group, shape)] };
       const kernels = kernelsOf(step, group, shape.keys).map((kernel) => ({ kernel, count }));
       return { program, index, step, kernels };
     })
@@ -167,20 +168,28 @@ function kernelsOf(step: Step, group: Group, keys: number): Kernel[] {
       const kernels = headKernels({ ...sizes, accumulate: step.op === "headLossGrad" && accumulate === 1 });
       return step.op === "headLossGrad" ? kernels : kernels.slice(0, 1);
     }
-    case "newtonSchulz": {
-      const [batch, rows, columns, iterations] = step.args.map(whole);
-      const shortSide = Math.min(whole(rows), whole(columns));
-      return [passKernel({
-        ...common,
-        flops: step.flops,
-        bytes: step.bytes,
-        work: { kind: "newtonSchulz", shortSide, batch: whole(batch) },
-        launches: 3 + 3 * whole(iterations),
-      })];
-    }
     default:
       return [passKernel({ ...common, flops: step.flops, bytes: step.bytes })];
   }
+}
+
+/** Newton-Schulz on a batch: ranks share out its matrices, so that each works on a smaller one, or there are some idle. */
+function batchOf(step: Step, group: Group, { ranks }: StepShape): Counted {
+  const [batch, rows, columns, iterations] = step.args.map(whole);
+  const sharing = Math.min(ranks, whole(batch));
+  const kernel = passKernel({
+    ...{ group, phase: step.phase, name: step.op, shapes: shapesOf(step) },
+    flops: step.flops / sharing,
+    bytes: step.bytes / sharing,
+    work: {
+      kind: "newtonSchulz",
+      shortSide: Math.min(whole(rows), whole(columns)),
+      batch: whole(batch) / sharing,
+    },
+    // The norm's two, three products an iteration, the result's type.
+    launches: 3 + 3 * whole(iterations),
+  });
+  return { kernel, count: sharing / ranks };
 }
 
 type Common = Pick<Kernel, "group" | "phase" | "name" | "shapes">;

@@ -233,7 +233,7 @@ Deno.test("the GPU's products refuse what their comments exclude, naming what th
   );
 });
 
-/** Newton-Schulz on the device, five steps. */
+/** Newton-Schulz on the device, of as many matrices as x holds. */
 function newtonSchulz(
   device: GpuDevice,
   x: Float64Array,
@@ -241,19 +241,56 @@ function newtonSchulz(
   cols: number,
   dtype: number,
   form: number,
+  steps = 5,
 ) {
-  const side = Math.min(rows, cols), bytes = rows * cols * 4;
-  const memory = device.allocate(4 * bytes + 2 * side * side * 4);
-  memory.upload(bytes, new Uint8Array(Float32Array.from(x).buffer));
-  const tensors = [0, bytes, 2 * bytes].map((
-    offset,
-  ) => ({ offset, count: rows * cols, dtype: "f32" } as const));
-  device.bind("nanogpt_newton_schulz", memory, tensors, [rows, cols, 5, dtype, form])();
-  const y = new Float32Array(rows * cols);
-  memory.download(0, new Uint8Array(y.buffer));
-  memory.free();
-  return Float64Array.from(y);
+  return iterated(device, x, rows, cols, dtype, form, steps).y;
 }
+
+/** The same and, of bf16 products, the bits of the last step's S and P of each matrix, which are symmetric. */
+function iterated(
+  device: GpuDevice,
+  x: Float64Array,
+  rows: number,
+  cols: number,
+  dtype: number,
+  form: number,
+  steps: number,
+) {
+  const batch = x.length / (rows * cols), square = Math.min(rows, cols) ** 2, bytes = x.length * 4;
+  const memory = device.allocate(4 * bytes + 2 * batch * square * 4);
+  memory.upload(bytes, new Uint8Array(Float32Array.from(x).buffer));
+  const tensors = [0, bytes, 2 * bytes].map((offset) => ({ offset, count: x.length, dtype: "f32" } as const));
+  device.bind("nanogpt_newton_schulz", memory, tensors, [batch, rows, cols, steps, dtype, form])();
+  const y = new Float32Array(x.length), squares = new Uint16Array(2 * batch * square);
+  memory.download(0, new Uint8Array(y.buffer));
+  // The workspace begins with X twice, in bf16.
+  memory.download(2 * bytes + 2 * x.length * 2, new Uint8Array(squares.buffer));
+  memory.free();
+  return { y: Float64Array.from(y), squares };
+}
+
+/** Elements of square matrices that differ from their mirror in any bit. */
+function asymmetries(squares: Uint16Array, side: number): number {
+  return squares.reduce((sum, bits, at) => {
+    const [matrix, row, column] = [at - at % side ** 2, Math.floor(at / side) % side, at % side];
+    return sum + Number(bits !== squares[matrix + column * side + row]);
+  }, 0);
+}
+
+Deno.test("symmetric products on wgmma, of half the tiles, are those of mma.sync and equal their mirror in every bit", () => {
+  withDevice((device) => {
+    // Sides of three tile rows: boxes below, on and above the diagonal, and rows and columns that stick out.
+    for (const [rows, cols] of [[328, 328], [264, 392], [392, 264]] as const) {
+      const side = Math.min(rows, cols), x = roughValues(2 * rows * cols, rows + cols);
+      const wgmma = iterated(device, x, rows, cols, 1, NANOGPT_FORM_WGMMA, 1);
+      assertEquals(asymmetries(wgmma.squares, side), 0);
+      assertEquals(wgmma, iterated(device, x, rows, cols, 1, NANOGPT_FORM_MMA, 1));
+      const swapped = wgmma.squares.slice();
+      [swapped[1], swapped[2]] = [swapped[2] ?? 0, swapped[1] ?? 0];
+      assert(asymmetries(swapped, side) > 0);
+    }
+  });
+});
 
 Deno.test("newton_schulz() on mma.sync, one half of each symmetric product, and on wgmma is the simple form's", () => {
   withDevice((device) => {
@@ -305,5 +342,19 @@ Deno.test("the simple product and Newton-Schulz are right under schedules, with 
     const simple = newtonSchulz(device, x, rows, cols, 1, NANOGPT_FORM_SIMPLE);
     const mma = newtonSchulz(device, x, rows, cols, 1, NANOGPT_FORM_MMA);
     assertClose(mma, simple, { mark: MARKS.bf16.newtonSchulz / 4 });
+  }, CHECKED);
+});
+
+Deno.test("symmetric products on wgmma are right under schedules, with every memory access watched", () => {
+  withDevice((device) => {
+    const side = 264, x = roughValues(2 * side * side, side);
+    device.schedule(1, 1);
+    const simple = newtonSchulz(device, x, side, side, 1, NANOGPT_FORM_SIMPLE, 1);
+    for (const seed of [1, 2, 3]) {
+      device.schedule(seed, seed);
+      const { y, squares } = iterated(device, x, side, side, 1, NANOGPT_FORM_WGMMA, 1);
+      assertEquals(asymmetries(squares, side), 0);
+      assertClose(y, simple, { mark: MARKS.bf16.newtonSchulz / 4 });
+    }
   }, CHECKED);
 });

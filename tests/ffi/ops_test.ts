@@ -10,6 +10,7 @@ import { KERNEL_OPS, OPS } from "../../lib/graph/ops.ts";
 import { caseName, casesOf } from "../../lib/graph/samples.ts";
 import { judge, runCase, type Variant, variantName, variantsOf, weigh } from "../../lib/run/check_ops.ts";
 import { activationType, type Precision } from "../../lib/run/devices.ts";
+import type { Weighed } from "../../lib/run/op_tolerances.ts";
 import { callsOf, openSubjects, SUBJECT_NAMES } from "./subjects.ts";
 
 const PRECISIONS: readonly Precision[] = ["fp32", "bf16"];
@@ -41,6 +42,43 @@ for (const op of KERNEL_OPS) {
     fn: () => assertEquals(PRECISIONS.flatMap((precision) => checkEverywhere(op, precision)), []),
   });
 }
+
+/** The members of a batch as cases of their own. */
+function membersOf({ case: c, inputs, expected }: Weighed): Weighed[] {
+  const [members = 1, ...shape] = at(c.inputs, 0).shape;
+  const cut = (x: Float64Array, i: number) => x.slice(i * x.length / members, (i + 1) * x.length / members);
+  const one = {
+    ...c,
+    inputs: c.inputs.map((type) => ({ ...type, shape })),
+    outputs: c.outputs.map((type) => ({ ...type, shape })),
+  };
+  return Array.from({ length: members }, (_, i) => ({
+    case: one,
+    inputs: inputs.map((x) => cut(x, i)),
+    expected: expected.map((x) => cut(x, i)),
+  }));
+}
+
+Deno.test("a batch has the bits of its members one by one", { ignore: SUBJECT_NAMES.length === 0 }, () => {
+  using subjects = openSubjects();
+  let calls = 0;
+  for (const op of OP_NAMES.filter((op) => OPS[op].batched)) {
+    for (const c of PRECISIONS.flatMap((precision) => casesOf(op, activationType("cpu", precision)))) {
+      if (at(c.inputs, 0).shape.length < 3) continue;
+      const w = weigh(c);
+      for (const { subject, variant, form } of callsOf(c, subjects.all)) {
+        const [whole] = subject.twice((device) => runCase(device, w, variant, form));
+        const [alone] = subject.twice((device) =>
+          membersOf(w).map((one) => runCase(device, one, variant, form))
+        );
+        const members = alone.flatMap(({ outputs }) => [...at(outputs, 0)]);
+        assertEquals([...at(whole.outputs, 0)], members, `${subject.name} ${form}, ${caseName(c)}`);
+        calls++;
+      }
+    }
+  }
+  assert(calls > 0);
+});
 
 Deno.test("each device reports itself and not another", { ignore: SUBJECT_NAMES.length === 0 }, () => {
   using subjects = openSubjects();
