@@ -39,6 +39,13 @@ bool takes_boxes(const Product& p) {
          reinterpret_cast<uint64_t>(p.added) % 16 == 0;
 }
 
+// Tiles of c that are computed; of a symmetric c each pair of rows of tiles has one more than the pair above it.
+template <class Shape>
+uint64_t tiles_of(const Product& p) {
+  const uint64_t rows = blocks_for(p.m, Shape::kTileRows), columns = blocks_for(p.n, kColumns);
+  return Shape::kSymmetric ? (rows / 2 + rows % 2) * (rows / 2 + 1) : rows * columns;
+}
+
 template <class Shape>
 int32_t run(Context& context, const char* kernel, WgmmaProduct& params) {
   const Product& p = params.product;
@@ -50,11 +57,11 @@ int32_t run(Context& context, const char* kernel, WgmmaProduct& params) {
     if (const int32_t status = encode(context, params.added, added, p.n, p.m, p.batch, p.ldc, p.batch_stride_c, kBox)) return status;
   }
   if (const int32_t status = context.clear(context.scratch(), sizeof *params.next_item)) return status;
-  const uint64_t tiles = Shape::template tiles<uint64_t>(blocks_for(p.m, Shape::kTileRows), blocks_for(p.n, kColumns));
-  const uint64_t items = tiles * params.parts * p.batch;
+  const uint64_t tiles = tiles_of<Shape>(p), items = tiles * params.parts * p.batch;
   if (items > UINT32_MAX / 2)
     return context.fail(NANOGPT_INVALID, "Products in form %d take at most %u tiles, found %llu", NANOGPT_FORM_WGMMA, UINT32_MAX / 2,
                         static_cast<unsigned long long>(items));
+  params.tiles = static_cast<uint32_t>(tiles);
   const uint32_t blocks = items < context.processors() ? static_cast<uint32_t>(items) : context.processors();
   return launch(context, kernel, {{blocks}, kThreads, Shape::kSharedBytes}, params);
 }
@@ -73,8 +80,7 @@ int32_t multiply_by_wgmma(Context& context, const char* op, const Product& p) {
       FinishedKernel{FinishKind::relu_squared, 0, 1, "gemm_wgmma_relu_squared_nt"},
       FinishedKernel{FinishKind::relu_squared_grad, 0, 0, "gemm_wgmma_relu_squared_grad_nn"},
       FinishedKernel{FinishKind::softcap, 0, 1, "gemm_wgmma_softcap_nt"}};
-  const uint64_t tiles = uint64_t{blocks_for(p.m, Cooperative::kTileRows)} * blocks_for(p.n, kColumns);
-  const Cut cut = cut_depth(p, tiles, kRates);
+  const Cut cut = cut_depth(p, tiles_of<Cooperative>(p), kRates);
   WgmmaProduct params{};
   params.product = p;
   params.next_item = memory<uint32_t>(context.scratch());

@@ -23,14 +23,14 @@ struct Item {
 
 template <class Shape>
 struct Items {
-  uint32_t rows, columns, parts, count;
+  uint32_t rows, columns, tiles, parts, count;
 
   DEVICE explicit Items(const WgmmaProduct& p)
       : rows((p.product.m + Shape::kTileRows - 1) / Shape::kTileRows), columns((p.product.n + kColumns - 1) / kColumns),
-        parts(p.parts), count(Shape::tiles(rows, columns) * p.parts * p.product.batch) {}
+        tiles(p.tiles), parts(p.parts), count(p.tiles * p.parts * p.product.batch) {}
 
   DEVICE Item at(uint32_t number) const {
-    const uint32_t tiles = Shape::tiles(rows, columns), part = number / tiles, within = number % tiles;
+    const uint32_t part = number / tiles, within = number % tiles;
     const TileIndex tile = Shape::kSymmetric ? wide_lower_tile(within) : grouped_tile(within, rows, columns);
     return {tile.row * Shape::kTileRows, tile.column * kColumns, part / parts, part % parts};
   }

@@ -36,12 +36,6 @@ struct BlockShape {
   static constexpr uint32_t kBarriers = 2 * kStages + 2 * kSlots + kConsumers + kConsumers * kBoxes;
   static constexpr uint32_t kSlotsAt = kBarriersAt + kBarriers * 8;
   static constexpr uint32_t kSharedBytes = kSlotsAt + kSlots * 4 + 1023;  // the swizzle begins at multiples of 1024
-
-  // Tiles that are computed of c's rows x columns; of a symmetric c each pair of rows has one more than the pair above it.
-  template <class Count>
-  static constexpr Count tiles(Count rows, Count columns) {
-    return symmetric ? (rows / 2 + rows % 2) * (rows / 2 + 1) : rows * columns;
-  }
 };
 using Cooperative = BlockShape<false>;
 using PingPong = BlockShape<true>;
@@ -51,14 +45,14 @@ static_assert(Cooperative::kSharedBytes <= 232448 && PingPong::kSharedBytes <= 2
 
 }  // namespace wgmma_gemm
 
-// A product as the kernels take it: items are tiles of c, of each of `parts` parts of k (`depth` each) and of each product of
+// A product as the kernels take it: items are `tiles` tiles of c, of each of `parts` parts of k (`depth` each) and of each product of
 // the batch. Parts' sums go to partials, [parts][m][partial_ld], unless that is null. In boxes: c (and what is added) is bf16
 // whose rows the copy engine can take, and maps c and added are filled.
 struct WgmmaProduct {
   TensorMap a, b, c, added;
   Product product;
   uint32_t* next_item;  // 0 before the launch
-  uint32_t parts, depth;
+  uint32_t tiles, parts, depth;
   float* partials;
   uint64_t partial_ld;
   uint32_t in_boxes;
