@@ -19,7 +19,7 @@ import { Executor } from "../../lib/run/executor.ts";
 import { openSubjects, SUBJECT_NAMES } from "../ffi/subjects.ts";
 
 const { model, optim } = PRESETS.tiny.values;
-/** Eight squares, two tall and two wide matrices; of the odd width none begins where the chip's wide loads like it. */
+/** Eight squares, two tall and two wide matrices; of the odd width, most of a batch begin at no whole 16 bytes. */
 const MODELS = [{ ...model, layers: 2, dim: 40, vocab: 11 }, { ...model, layers: 2, dim: 7, vocab: 11 }];
 
 function planOf(sizes: typeof model, act: DType, batch: number, device?: Device): Plan {
@@ -48,7 +48,7 @@ function updated(device: Device, plan: Plan): Map<string, Float64Array> {
 }
 
 Deno.test(
-  "the batch of Newton-Schulz changes no bit of an update",
+  "how many matrices Newton-Schulz takes changes no bit",
   { ignore: SUBJECT_NAMES.length === 0 },
   () => {
     using subjects = openSubjects();
@@ -56,15 +56,10 @@ Deno.test(
       for (const act of ["f32", "bf16"] as const) {
         for (const { name, twice } of subjects.all) {
           const [alone] = twice((device) => updated(device, planOf(sizes, act, 1, device)));
-          for (const batch of [3, 48]) {
-            const [together, again] = twice((device) => updated(device, planOf(sizes, act, batch, device)));
-            assertEquals(together, alone, `${name}, ${act}, width ${sizes.dim}, ${batch} at a time`);
-            assertEquals(
-              again,
-              alone,
-              `${name} the second way, ${act}, width ${sizes.dim}, ${batch} at a time`,
-            );
-          }
+          // Of the squares five, then three.
+          const [together, again] = twice((device) => updated(device, planOf(sizes, act, 5, device)));
+          assertEquals(together, alone, `${name}, ${act}, width ${sizes.dim}`);
+          assertEquals(again, alone, `${name} the second way, ${act}, width ${sizes.dim}`);
         }
       }
     }
