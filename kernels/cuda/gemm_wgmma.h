@@ -45,9 +45,9 @@ static_assert(Cooperative::kSharedBytes <= 232448 && PingPong::kSharedBytes <= 2
 
 }  // namespace wgmma_gemm
 
-// A product as the kernels take it: items are `tiles` tiles of c, of each of `parts` parts of k (`depth` each) and of each product of
-// the batch. Parts' sums go to partials, [parts][m][partial_ld], unless that is null. In boxes: c (and what is added) is bf16
-// whose rows the copy engine can take, and maps c and added are filled.
+// A product as the kernels take it: items are `tiles` tiles of c, of each of `parts` parts of k (`depth` each) and of each
+// product of the batch. Parts' sums go to partials, [parts][m][partial_ld], unless that is null. In boxes: c (and what is
+// added) is bf16 whose rows the copy engine can take, and maps c and added are filled.
 struct WgmmaProduct {
   TensorMap a, b, c, added;
   Product product;
