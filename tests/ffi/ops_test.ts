@@ -62,7 +62,7 @@ function membersOf({ case: c, inputs, expected }: Weighed): Weighed[] {
 Deno.test("a batch has the bits of its members one by one", { ignore: SUBJECT_NAMES.length === 0 }, () => {
   using subjects = openSubjects();
   let calls = 0;
-  for (const op of OP_NAMES.filter((op) => OPS[op].batched)) {
+  for (const op of KERNEL_OPS.filter((op) => OPS[op].batched)) {
     for (const c of PRECISIONS.flatMap((precision) => casesOf(op, activationType("cpu", precision)))) {
       if (at(c.inputs, 0).shape.length < 3) continue;
       const w = weigh(c);
