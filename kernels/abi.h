@@ -180,10 +180,11 @@ int32_t nanogpt_rope_table(uint64_t context, uint64_t table, uint32_t T, uint32_
 // Halves (a, b) of each head become (a cos + b sin, b cos - a sin); inverse 1 negates the sines.
 // x, y: act[N,H,D]; table: float32[T,D]; row n has position n mod T.
 int32_t nanogpt_rope(uint64_t context, uint64_t y, uint64_t x, uint64_t table, uint32_t N, uint32_t T, uint32_t H, uint32_t D, uint32_t inverse, uint32_t dtype);
-// y = rope(rms_norm over D of x): the same in one pass, without rounding in between.
-int32_t nanogpt_norm_rope(uint64_t context, uint64_t y, uint64_t x, uint64_t table, uint32_t N, uint32_t T, uint32_t H, uint32_t D, uint32_t dtype, double eps);
-// dx of nanogpt_norm_rope. In place: dx may be dy.
-int32_t nanogpt_norm_rope_grad(uint64_t context, uint64_t dx, uint64_t dy, uint64_t x, uint64_t table, uint32_t N, uint32_t T, uint32_t H, uint32_t D, uint32_t dtype, double eps);
+// y = rope(r x) with r = 1/sqrt(mean(x^2)+eps) of each head, in one pass, without rounding in between. x, y: act[N,H,D];
+// r: float32[N,H]. In place: y may be x.
+int32_t nanogpt_norm_rope(uint64_t context, uint64_t y, uint64_t r, uint64_t x, uint64_t table, uint32_t N, uint32_t T, uint32_t H, uint32_t D, uint32_t dtype, double eps);
+// dx of nanogpt_norm_rope from what it made: with g = dy and z = y rotated back, dx = r*(g - z*mean(dy*y)). In place: dx may be dy.
+int32_t nanogpt_norm_rope_grad(uint64_t context, uint64_t dx, uint64_t dy, uint64_t y, uint64_t r, uint64_t table, uint32_t N, uint32_t T, uint32_t H, uint32_t D, uint32_t dtype);
 
 // ---- Matrices ------------------------------------------------------------------------------------------------
 
@@ -198,6 +199,13 @@ int32_t nanogpt_matmul_relu_squared(uint64_t context, uint64_t y, uint64_t a, ui
 // c = 2 sqrt(y) (a b), rounded once: the gradient through y = max(x, 0)^2 of a product a b that is the gradient of y;
 // a: [m,k], b: [k,n], y: [m,n] of c's type. Types as those of nanogpt_matmul. In place: c may be y.
 int32_t nanogpt_matmul_relu_squared_grad(uint64_t context, uint64_t c, uint64_t a, uint64_t b, uint64_t y, uint32_t m, uint32_t n, uint32_t k, uint32_t dtype_c, uint32_t dtype_a, uint32_t dtype_b, uint32_t form);
+
+// y, r = norm_rope(a b^T). a: act[N,C]; b: [H*D,C] of type dtype_b; y: act[N,H,D]; r: float32[N,H]. Types of a and b as for
+// matmul. NANOGPT_FORM_WGMMA takes D = 128 and rounds once, to y; the other forms round the product to act before.
+int32_t nanogpt_matmul_norm_rope(uint64_t context, uint64_t y, uint64_t r, uint64_t a, uint64_t b, uint64_t table, uint32_t N, uint32_t T, uint32_t H, uint32_t D, uint32_t C, uint32_t dtype, uint32_t dtype_b, uint32_t form, double eps);
+// own = a b^T, y = (1 - s[0])*own + s[0]*v1. a: act[m,k]; b: [n,k] of type dtype_b; y, own, v1: act[m,n]; s: float32[1].
+// Types and rounding as for matmul_norm_rope.
+int32_t nanogpt_matmul_mix(uint64_t context, uint64_t y, uint64_t own, uint64_t a, uint64_t b, uint64_t v1, uint64_t s, uint32_t m, uint32_t n, uint32_t k, uint32_t dtype, uint32_t dtype_b, uint32_t form);
 
 // ---- Attention -----------------------------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
-// Reference kernels on rows of activations: embedding and its gradient, selection, norms, rotary positions. One row
-// after the other, every sum in order. The fused norm and rotation has no kernel here: plans expand it. Tokens and
-// row indices are trusted. May import only views.ts, its neighbour.
+// Reference kernels on rows of activations: embedding and its gradient, selection, norms, rotary positions, and norm with
+// rotation. One row after the other, every sum in order. Tokens and row indices are trusted. May import only views.ts, its
+// neighbour.
 
 import { arg, get, reals, type ReferenceKernel, wholes } from "./views.ts";
 
@@ -9,6 +9,27 @@ function inverseRms(x: Float64Array, start: number, width: number, eps: number):
   let sum = 0;
   for (let i = start; i < start + width; i++) sum += get(x, i) ** 2;
   return 1 / Math.sqrt(sum / width + eps);
+}
+
+/** y = the heads of x rotated by the angles of their positions; `sign` -1 rotates back. */
+function rotate(
+  y: Float64Array,
+  x: Float64Array,
+  table: Float64Array,
+  { N, T, H, D }: Readonly<Record<"N" | "T" | "H" | "D", number>>,
+  sign: number,
+): void {
+  for (let head = 0; head < N * H; head++) {
+    const position = Math.floor(head / H) % T;
+    for (let j = 0; j < D / 2; j++) {
+      const cos = get(table, position * D + j);
+      const sin = sign * get(table, position * D + D / 2 + j);
+      const a = get(x, head * D + j);
+      const b = get(x, head * D + D / 2 + j);
+      y[head * D + j] = a * cos + b * sin;
+      y[head * D + D / 2 + j] = b * cos - a * sin;
+    }
+  }
 }
 
 export const ROW_KERNELS: Readonly<Record<string, ReferenceKernel>> = {
@@ -60,19 +81,30 @@ export const ROW_KERNELS: Readonly<Record<string, ReferenceKernel>> = {
     }
   },
   nanogpt_rope(t, args) {
-    const [y, x, table] = [reals(t, 0), reals(t, 1), reals(t, 2)];
+    const [N, T, H, D, inverse] = [arg(args, 0), arg(args, 1), arg(args, 2), arg(args, 3), arg(args, 4)];
+    rotate(reals(t, 0), reals(t, 1), reals(t, 2), { N, T, H, D }, inverse ? -1 : 1);
+  },
+  nanogpt_norm_rope(t, args) {
+    const [y, r, x, table] = [reals(t, 0), reals(t, 1), reals(t, 2), reals(t, 3)];
+    const [N, T, H, D, eps] = [arg(args, 0), arg(args, 1), arg(args, 2), arg(args, 3), arg(args, 5)];
+    const normed = x.map((value, i) => {
+      if (i % D === 0) r[i / D] = inverseRms(x, i, D, eps);
+      return get(r, Math.floor(i / D)) * value;
+    });
+    rotate(y, normed, table, { N, T, H, D }, 1);
+  },
+  nanogpt_norm_rope_grad(t, args) {
+    const [dx, dy, y, r, table] = [reals(t, 0), reals(t, 1), reals(t, 2), reals(t, 3), reals(t, 4)];
     const [N, T, H, D] = [arg(args, 0), arg(args, 1), arg(args, 2), arg(args, 3)];
-    const sign = arg(args, 4) ? -1 : 1;
-    for (let head = 0; head < N * H; head++) {
-      const position = Math.floor(head / H) % T;
-      for (let j = 0; j < D / 2; j++) {
-        const cos = get(table, position * D + j);
-        const sin = sign * get(table, position * D + D / 2 + j);
-        const a = get(x, head * D + j);
-        const b = get(x, head * D + D / 2 + j);
-        y[head * D + j] = a * cos + b * sin;
-        y[head * D + D / 2 + j] = b * cos - a * sin;
+    // d(loss)/d(normed x) less its share along the normed x; then both rotated back at once, which is linear.
+    const across = dy.slice();
+    for (let start = 0; start < dy.length; start += D) {
+      let dot = 0;
+      for (let i = start; i < start + D; i++) dot += get(dy, i) * get(y, i);
+      for (let i = start; i < start + D; i++) {
+        across[i] = get(r, start / D) * (get(dy, i) - get(y, i) * dot / D);
       }
     }
+    rotate(dx, across, table, { N, T, H, D }, -1);
   },
 };

@@ -1,6 +1,7 @@
-// The ABI's matrix products: checks arguments, then runs them on the pool through gemm.h. Holds no arithmetic of its
-// own and refuses, before anything is written, sizes of 0, null addresses and codes that the ABI does not have. May
-// include only gemm.h, kernels.h and the standard library.
+// The ABI's matrix products: checks arguments, then runs them on the pool through gemm.h; one that is mixed is followed by
+// the mix. Holds no arithmetic of its own and refuses, before anything is written, sizes of 0, null addresses and codes that
+// the ABI does not have. May include only check.h, gemm.h, kernels.h and the standard library.
+#include "check.h"
 #include "gemm.h"
 #include "kernels.h"
 
@@ -84,6 +85,17 @@ int32_t matmul_relu_squared_grad(uint64_t context, uint64_t c, uint64_t a, uint6
   product.finish = Finish::relu_squared_grad;
   multiply(on, product);
   return NANOGPT_OK;
+}
+
+int32_t matmul_mix(uint64_t context, uint64_t y, uint64_t own, uint64_t a, uint64_t b, uint64_t v1, uint64_t s, uint32_t m,
+                   uint32_t n, uint32_t k, uint32_t dtype, uint32_t dtype_b, uint32_t form) {
+  Check check(context, "matmul_mix");
+  check.address("y", y).address("v1", v1).address("s", s);
+  if (check.failed()) return check.status();
+  if (uint64_t{m} * n > UINT32_MAX)
+    return check.context().fail(NANOGPT_INVALID, "Kernel matmul_mix: expected m*n of at most %u, found m %u, n %u", UINT32_MAX, m, n);
+  if (const int32_t status = matmul(context, own, a, b, m, n, k, 0, 1, dtype, dtype, dtype_b, 0, form)) return status;
+  return mix(context, y, own, v1, s, m * n, 1, NANOGPT_MIX_LERP, 0, dtype);
 }
 
 }  // namespace nanogpt::NANOGPT_ISA_NAMESPACE

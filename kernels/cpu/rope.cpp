@@ -13,12 +13,12 @@ struct Shape {
   int64_t N, T, H, D;
 };
 
-// Calls body(offset of the head row, its table row) for every head row, over the pool.
+// Calls body(number of the head row, its table row) for every head row, over the pool.
 template <class Body>
 void for_head_rows(Context& context, const Shape& shape, const float* table, const Body& body) {
   for_chunks(context, shape.N, rows_per_chunk(shape.H * shape.D), [=](int64_t begin, int64_t end) {
     for (int64_t n = begin; n < end; n++)
-      for (int64_t h = 0; h < shape.H; h++) body((n * shape.H + h) * shape.D, table + n % shape.T * shape.D);
+      for (int64_t h = 0; h < shape.H; h++) body(n * shape.H + h, table + n % shape.T * shape.D);
   });
 }
 
@@ -33,8 +33,9 @@ void rotate_row(T* y, const T* x, const float* angles, int64_t D, float directio
   });
 }
 
+// Returns what the row was multiplied by.
 template <class T>
-void norm_rotate_row(T* y, const T* x, const float* angles, int64_t D, double eps) {
+float norm_rotate_row(T* y, const T* x, const float* angles, int64_t D, double eps) {
   const int64_t half = D / 2;
   WideSum squares;
   by_vectors(D, [&](int64_t i, auto lanes) {
@@ -48,31 +49,22 @@ void norm_rotate_row(T* y, const T* x, const float* angles, int64_t D, double ep
     store(y + i, a * c + b * s, lanes);
     store(y + half + i, b * c - a * s, lanes);
   });
+  return r;
 }
 
-// With g = dy rotated back: dx = r*g - x * r^3 * mean(x*g). g is computed twice rather than kept.
+// With y the row that norm_rotate_row made of r times x, dx = r * (dy - y * mean(dy*y)) rotated back.
 template <class T>
-void norm_rotate_grad_row(T* dx, const T* dy, const T* x, const float* angles, int64_t D, double eps) {
+void norm_rotate_grad_row(T* dx, const T* dy, const T* y, float r, const float* angles, int64_t D) {
   const int64_t half = D / 2;
-  WideSum squares, products;
+  WideSum products;
+  by_vectors(D, [&](int64_t i, auto lanes) { products.add_product(load(dy + i, lanes), load(y + i, lanes)); });
+  const float mean = static_cast<float>(products.total() / static_cast<double>(D));
   by_vectors(half, [&](int64_t i, auto lanes) {
-    const vf a = load(dy + i, lanes), b = load(dy + half + i, lanes);
+    const vf a = r * (load(dy + i, lanes) - mean * load(y + i, lanes));
+    const vf b = r * (load(dy + half + i, lanes) - mean * load(y + half + i, lanes));
     const vf c = load(angles + i, lanes), s = load(angles + half + i, lanes);
-    const vf xa = load(x + i, lanes), xb = load(x + half + i, lanes);
-    squares.add_product(xa, xa);
-    squares.add_product(xb, xb);
-    products.add_product(xa, a * c - b * s);
-    products.add_product(xb, b * c + a * s);
-  });
-  const double r = 1.0 / __builtin_sqrt(squares.total() / static_cast<double>(D) + eps);
-  const float for_g = static_cast<float>(r);
-  const float for_x = static_cast<float>(r * r * r * (products.total() / static_cast<double>(D)));
-  by_vectors(half, [&](int64_t i, auto lanes) {
-    const vf a = load(dy + i, lanes), b = load(dy + half + i, lanes);
-    const vf c = load(angles + i, lanes), s = load(angles + half + i, lanes);
-    const vf xa = load(x + i, lanes), xb = load(x + half + i, lanes);
-    store(dx + i, for_g * (a * c - b * s) - for_x * xa, lanes);
-    store(dx + half + i, for_g * (b * c + a * s) - for_x * xb, lanes);
+    store(dx + i, a * c - b * s, lanes);
+    store(dx + half + i, b * c + a * s, lanes);
   });
 }
 
@@ -109,41 +101,54 @@ int32_t rope(uint64_t context, uint64_t y, uint64_t x, uint64_t table, uint32_t 
   const float direction = inverse == 1 ? -1.0f : 1.0f;
   by_type(dtype, [&](auto zero) {
     using E = decltype(zero);
-    for_head_rows(check.context(), {N, T, H, D}, memory<const float>(table), [=](int64_t at, const float* angles) {
-      rotate_row(memory<E>(y) + at, memory<const E>(x) + at, angles, D, direction);
+    for_head_rows(check.context(), {N, T, H, D}, memory<const float>(table), [=](int64_t row, const float* angles) {
+      rotate_row(memory<E>(y) + row * D, memory<const E>(x) + row * D, angles, D, direction);
     });
   });
   return NANOGPT_OK;
 }
 
-int32_t norm_rope(uint64_t context, uint64_t y, uint64_t x, uint64_t table, uint32_t N, uint32_t T, uint32_t H,
+int32_t norm_rope(uint64_t context, uint64_t y, uint64_t r, uint64_t x, uint64_t table, uint32_t N, uint32_t T, uint32_t H,
                   uint32_t D, uint32_t dtype, double eps) {
   Check check(context, "norm_rope");
-  check.address("y", y).address("x", x).address("table", table).not_negative("eps", eps);
+  check.address("y", y).address("r", r).address("x", x).address("table", table).not_negative("eps", eps);
   check_shape(check, N, T, H, D, dtype);
   if (check.failed()) return check.status();
   by_type(dtype, [&](auto zero) {
     using E = decltype(zero);
-    for_head_rows(check.context(), {N, T, H, D}, memory<const float>(table), [=](int64_t at, const float* angles) {
-      norm_rotate_row(memory<E>(y) + at, memory<const E>(x) + at, angles, D, eps);
+    for_head_rows(check.context(), {N, T, H, D}, memory<const float>(table), [=](int64_t row, const float* angles) {
+      memory<float>(r)[row] = norm_rotate_row(memory<E>(y) + row * D, memory<const E>(x) + row * D, angles, D, eps);
     });
   });
   return NANOGPT_OK;
 }
 
-int32_t norm_rope_grad(uint64_t context, uint64_t dx, uint64_t dy, uint64_t x, uint64_t table, uint32_t N, uint32_t T,
-                       uint32_t H, uint32_t D, uint32_t dtype, double eps) {
+int32_t norm_rope_grad(uint64_t context, uint64_t dx, uint64_t dy, uint64_t y, uint64_t r, uint64_t table, uint32_t N,
+                       uint32_t T, uint32_t H, uint32_t D, uint32_t dtype) {
   Check check(context, "norm_rope_grad");
-  check.address("dx", dx).address("dy", dy).address("x", x).address("table", table).not_negative("eps", eps);
+  check.address("dx", dx).address("dy", dy).address("y", y).address("r", r).address("table", table);
   check_shape(check, N, T, H, D, dtype);
   if (check.failed()) return check.status();
   by_type(dtype, [&](auto zero) {
     using E = decltype(zero);
-    for_head_rows(check.context(), {N, T, H, D}, memory<const float>(table), [=](int64_t at, const float* angles) {
-      norm_rotate_grad_row(memory<E>(dx) + at, memory<const E>(dy) + at, memory<const E>(x) + at, angles, D, eps);
+    for_head_rows(check.context(), {N, T, H, D}, memory<const float>(table), [=](int64_t row, const float* angles) {
+      norm_rotate_grad_row(memory<E>(dx) + row * D, memory<const E>(dy) + row * D, memory<const E>(y) + row * D,
+                           memory<const float>(r)[row], angles, D);
     });
   });
   return NANOGPT_OK;
+}
+
+// The product as the others are, then the norm and rotation in place.
+int32_t matmul_norm_rope(uint64_t context, uint64_t y, uint64_t r, uint64_t a, uint64_t b, uint64_t table, uint32_t N,
+                         uint32_t T, uint32_t H, uint32_t D, uint32_t C, uint32_t dtype, uint32_t dtype_b, uint32_t form,
+                         double eps) {
+  Check check(context, "matmul_norm_rope");
+  check.address("r", r).address("table", table).not_negative("eps", eps);
+  check_shape(check, N, T, H, D, dtype);
+  if (check.failed()) return check.status();
+  if (const int32_t status = matmul(context, y, a, b, N, H * D, C, 0, 1, dtype, dtype, dtype_b, 0, form)) return status;
+  return norm_rope(context, y, r, y, table, N, T, H, D, dtype, eps);
 }
 
 }  // namespace nanogpt::NANOGPT_ISA_NAMESPACE

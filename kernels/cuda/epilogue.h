@@ -19,6 +19,9 @@ struct Scaled {
   // Params is WgmmaProduct.
   template <class Params, class Sums>
   static DEVICE void finish(const Params&, uint32_t /*row*/, uint32_t /*column*/, uint32_t /*batch*/, Sums&) {}
+  // The factor of what is added, given to join().
+  template <class Params>
+  static DEVICE float beta(const Params& params) { return params.product.beta; }
   // An element of c, of alpha times its sum, where nothing is added and where an element of `added` is.
   static DEVICE float alone(float x) { return x; }
   static DEVICE float join(float x, float before, float beta) { return x + beta * before; }

@@ -25,12 +25,24 @@ enum class FinishKind : uint32_t {
   relu_squared,       // c = max(alpha a b, 0)^2; nothing is added
   relu_squared_grad,  // c = 2 sqrt(added) alpha a b: the gradient through relu squared whose result is `added`
   softcap,            // c = cap tanh(a b / cap); only on wgmma, and into bf16
+  norm_rope,          // c = alpha a b with each kNormedWidth columns, a head, normed and rotated; only on wgmma
+  mix,                // c = (1 - share) alpha a b + share added, and alpha a b beside it; only on wgmma, both bf16
 };
+constexpr uint32_t kNormedWidth = 128;
 struct Finish {
   FinishKind kind = FinishKind::none;
   // softcap: of each row of c and each 256 columns, [m][ceil(n/256)], the sum of exp(c - cap) over the elements as rounded.
   float cap = 0.0f;
   float* exponentials = nullptr;
+  // norm_rope: r[row, head] = 1/sqrt(mean of squares + eps) of each head; table: float32[T, kNormedWidth], cosines, then
+  // sines; row n has position n mod T.
+  float* r = nullptr;
+  const float* table = nullptr;
+  uint32_t T = 0;
+  float eps = 0.0f;
+  // mix: where alpha a b goes, of c's type and shape; and one number.
+  void* own = nullptr;
+  const float* share = nullptr;
 };
 
 // c = alpha a b + beta added, or what `finish` says, rounded once to c's type; a is [m,k], b is [k,n] after transposition, c is row-major with row

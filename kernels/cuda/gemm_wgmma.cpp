@@ -79,13 +79,18 @@ int32_t multiply_by_wgmma(Context& context, const char* op, const Product& p) {
   static constexpr auto kFinished = {
       FinishedKernel{FinishKind::relu_squared, 0, 1, "gemm_wgmma_relu_squared_nt"},
       FinishedKernel{FinishKind::relu_squared_grad, 0, 0, "gemm_wgmma_relu_squared_grad_nn"},
-      FinishedKernel{FinishKind::softcap, 0, 1, "gemm_wgmma_softcap_nt"}};
+      FinishedKernel{FinishKind::softcap, 0, 1, "gemm_wgmma_softcap_nt"},
+      FinishedKernel{FinishKind::norm_rope, 0, 1, "gemm_wgmma_norm_rope_nt"},
+      FinishedKernel{FinishKind::mix, 0, 1, "gemm_wgmma_mix_nt"}};
   const Cut cut = cut_depth(p, tiles_of<Cooperative>(p), kRates);
   WgmmaProduct params{};
   params.product = p;
   params.next_item = memory<uint32_t>(context.scratch());
   params.parts = cut.parts, params.depth = cut.depth;
   params.in_boxes = cut.parts == 1 && takes_boxes(p);
+  if (p.finish.kind == FinishKind::mix && params.in_boxes == 0)
+    return context.fail(NANOGPT_INVALID, "Kernel %s: form %u takes results in rows of a multiple of 8 elements, found %u", op,
+                        NANOGPT_FORM_WGMMA, p.n);
   // A symmetric product of short k, or one that boxes do not take, is computed whole: both halves are the same sums.
   const bool known = p.a.transposed != p.b.transposed && p.finish.kind == FinishKind::none;
   if (p.symmetric != 0 && known && params.in_boxes != 0 && p.k > kMostPingPongDepth)

@@ -3,6 +3,7 @@
 // (epilogue.h says how). Which block computes a tile is decided at run time and changes no result. Refuses nothing: the
 // launcher has checked the limits. May include only abi.h, the gemm_finish headers, gemm_order.h and gemm_wgmma_store.h.
 #include "../abi.h"
+#include "gemm_finish_qkv.h"
 #include "gemm_finish_relu.h"
 #include "gemm_finish_softcap.h"
 #include "gemm_order.h"
@@ -208,6 +209,10 @@ KERNEL(gemm_wgmma_pingpong_tt, WgmmaProduct, kThreads) { wgmma_gemm::multiply<Pi
 KERNEL(gemm_wgmma_symmetric_nt, WgmmaProduct, kThreads) { wgmma_gemm::multiply<Symmetric, true, true>(params); }
 KERNEL(gemm_wgmma_symmetric_tn, WgmmaProduct, kThreads) { wgmma_gemm::multiply<Symmetric, false, false>(params); }
 
+KERNEL(gemm_wgmma_norm_rope_nt, WgmmaProduct, kThreads) {
+  wgmma_gemm::multiply<Cooperative, true, true, wgmma_gemm::NormRope>(params);
+}
+KERNEL(gemm_wgmma_mix_nt, WgmmaProduct, kThreads) { wgmma_gemm::multiply<Cooperative, true, true, wgmma_gemm::Mix>(params); }
 KERNEL(gemm_wgmma_relu_squared_nt, WgmmaProduct, kThreads) {
   wgmma_gemm::multiply<Cooperative, true, true, ReluSquared>(params);
 }

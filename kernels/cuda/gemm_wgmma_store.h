@@ -30,7 +30,7 @@ template <class Shape, class Ending>
 class Boxes {
  public:
   DEVICE Boxes(const WgmmaProduct& params, const SharedMemory<Shape>& memory, uint32_t consumer)
-      : params_(params), memory_(memory), consumer_(consumer), leads_(thread_of_group() == 0) {}
+      : params_(params), memory_(memory), consumer_(consumer), leads_(thread_of_group() == 0), beta_(Ending::beta(params)) {}
 
   // Before a tile's sums are there: loads what will be added to its first boxes.
   DEVICE void begin(uint32_t row, uint32_t column, uint32_t batch) {
@@ -105,7 +105,7 @@ class Boxes {
   DEVICE void fill_columns(uint32_t box, uint32_t mirrored, uint32_t j, const float* sums, bool adds) const {
     const uint32_t lane = lane_index(), warp = thread_of_group() / 32;
     const uint32_t address = piece_of(box, warp * 16 + lane % 16, 2 * j + lane / 16);
-    const float alpha = params_.product.alpha, beta = params_.product.beta;
+    const float alpha = params_.product.alpha;
     uint32_t words[4] = {};
     if (adds) load_matrix_x4(words, address);
     UNROLL
@@ -113,7 +113,7 @@ class Boxes {
       const float low = alpha * sums[2 * q], high = alpha * sums[2 * q + 1];
       float before[2];
       unpack_word(before, words[q]);
-      words[q] = adds ? pack_bf16(Ending::join(low, before[0], beta), Ending::join(high, before[1], beta))
+      words[q] = adds ? pack_bf16(Ending::join(low, before[0], beta_), Ending::join(high, before[1], beta_))
                       : pack_bf16(Ending::alone(low), Ending::alone(high));
     }
     store_matrix_x4(address, words);
@@ -125,6 +125,7 @@ class Boxes {
   const SharedMemory<Shape> memory_;
   const uint32_t consumer_;
   const bool leads_;  // the thread that talks to the copy engine
+  const float beta_;
   Position place_;
   uint32_t row_ = 0, column_ = 0, batch_ = 0, count_ = 0;
 };

@@ -1,7 +1,9 @@
 // Launchers of the ops that scale and mix activations by learned scalars, and of their gradients: a pass over the
-// activations, then one block for the scalars. Refuses nothing but what abi.h says.
-// May include only launches.h, partial_sums.h and mix.h.
+// activations, then one block for the scalars. And of the product that is mixed: on wgmma a single kernel, in the other forms
+// the product, then the mix. Refuses nothing but what abi.h says. May include only gemm.h, launches.h, partial_sums.h and
+// mix.h.
 #include "mix.h"
+#include "gemm.h"
 #include "launches.h"
 #include "partial_sums.h"
 
@@ -115,4 +117,29 @@ NANOGPT_EXPORT int32_t nanogpt_mix_grad_add_both(uint64_t context, uint64_t da, 
   Check check(context, "mix_grad_add_both");
   check.address("ra", ra).address("rb", rb);
   return mix_grad_of(check, {da, db, ds, dy, a, b, s, count, size, form, index, dtype}, {ra, rb, 0});
+}
+
+NANOGPT_EXPORT int32_t nanogpt_matmul_mix(uint64_t context, uint64_t y, uint64_t own, uint64_t a, uint64_t b, uint64_t v1,
+                                          uint64_t s, uint32_t m, uint32_t n, uint32_t k, uint32_t dtype, uint32_t dtype_b,
+                                          uint32_t form) {
+  Check check(context, "matmul_mix");
+  check.address("y", y).address("own", own).address("a", a).address("b", b).address("v1", v1).address("s", s);
+  check.size("m", m).size("n", n).size("k", k).dtype("dtype", dtype).dtype("dtype_b", dtype_b);
+  if (check.failed()) return check.status();
+  if (uint64_t{m} * n > UINT32_MAX)
+    return check.context().fail(NANOGPT_INVALID, "Kernel %s: expected m*n of at most %u, found m %u, n %u", check.op(), UINT32_MAX,
+                                m, n);
+  Product product{m, n, k, {memory<const void>(a), k, 0, dtype}, {memory<const void>(b), k, 1, dtype_b}, memory<void>(own), n,
+                  dtype};
+  if (form == NANOGPT_FORM_WGMMA) {
+    product.c = memory<void>(y);
+    product.added = memory<const void>(v1);
+    product.finish.kind = FinishKind::mix;
+    product.finish.own = memory<void>(own), product.finish.share = memory<const float>(s);
+    return multiply(check.context(), check.op(), product, form);
+  }
+  if (const int32_t status = multiply(check.context(), check.op(), product, form)) return status;
+  const MixParams params{memory<void>(y), memory<const void>(own), memory<const void>(v1),
+                         {memory<const float>(s), 1, NANOGPT_MIX_LERP, 0}, m * n};
+  return launch(check.context(), by_type(dtype, "mix_f32", "mix_bf16"), elementwise_shape(check.context(), m * n, dtype), params);
 }

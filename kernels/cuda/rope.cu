@@ -34,7 +34,7 @@ KERNEL(rope_table, RopeTableParams, 256) {
 
 // This lane's part of a head row: packs `first`, first + step, ... of each half. A lane without a row has no packs.
 struct HeadShare {
-  uint64_t at;          // of the row's first element
+  uint64_t row, at;     // the row, and its first element
   const float* angles;  // the row's cosines and sines
   uint32_t first, step, packs;
 };
@@ -51,7 +51,7 @@ DEVICE void for_head_rows(const RopeParams& p, Body body) {
     const uint64_t row = group * together + lane_index() / lanes;
     const bool any = row < p.rows;
     const uint32_t position = any ? static_cast<uint32_t>(row) / p.H % p.T : 0;
-    body(HeadShare{row * (2 * p.half), p.table + uint64_t{position} * (2 * p.half), lane_index() % lanes, lanes,
+    body(HeadShare{row, row * (2 * p.half), p.table + uint64_t{position} * (2 * p.half), lane_index() % lanes, lanes,
                    any ? packs : 0}, lanes);
   });
 }
@@ -144,6 +144,7 @@ DEVICE void norm_rope(const RopeParams& p) {
       }
       squares = warp_total(squares, lanes);
       const float r = static_cast<float>(1.0 / sqrt(squares / (2 * p.half) + p.eps));
+      if (s.first == 0 && s.packs > 0) p.r[s.row] = r;
       for (uint32_t j = s.first; j < s.packs; j += s.step) {
         const uint32_t i = j * W;
         const Halves<W> v = each_half<W>([=](float e) { return r * e; }, load_halves<W>(x + s.at, i, p.half));
@@ -154,33 +155,25 @@ DEVICE void norm_rope(const RopeParams& p) {
 }
 KERNELS_BY_TYPE(norm_rope, RopeParams, 256)
 
-// With g = dy rotated back: dx = r*g - x * r^3 * mean(x*g).
+// With y the row that norm_rope made, dx = r * (dy - y * mean(dy*y)) rotated back.
 template <class T>
 DEVICE void norm_rope_grad(const RopeParams& p) {
   T* const dx = static_cast<T*>(p.out);
-  const T* const x = static_cast<const T*>(p.x);
+  const T* const y = static_cast<const T*>(p.x);
   const T* const dy = static_cast<const T*>(p.dy);
   by_pack_width<T>(p, [&](auto width) {
     constexpr uint32_t W = decltype(width)::value;
     for_head_rows<W>(p, [&](const HeadShare& s, uint32_t lanes) {
-      const auto gradient_of_norm = [&](uint32_t i) {
-        return rotated(load_halves<W>(dy + s.at, i, p.half), load_halves<W>(s.angles, i, p.half), -1.0f);
-      };
-      double squares = 0.0, products = 0.0;
-      for (uint32_t j = s.first; j < s.packs; j += s.step) {
-        const Halves<W> v = load_halves<W>(x + s.at, j * W, p.half);
-        squares += dot(v, v);
-        products += dot(v, gradient_of_norm(j * W));
-      }
-      squares = warp_total(squares, lanes);
-      products = warp_total(products, lanes);
-      const double r = 1.0 / sqrt(squares / (2 * p.half) + p.eps);
-      const float for_g = static_cast<float>(r), for_x = static_cast<float>(r * r * r * (products / (2 * p.half)));
+      double products = 0.0;
+      for (uint32_t j = s.first; j < s.packs; j += s.step)
+        products += dot(load_halves<W>(dy + s.at, j * W, p.half), load_halves<W>(y + s.at, j * W, p.half));
+      const float mean = static_cast<float>(warp_total(products, lanes) / (2 * p.half));
+      const float r = s.packs > 0 ? p.r[s.row] : 0.0f;
+      const auto across = [=](float d, float v) { return r * (d - mean * v); };
       for (uint32_t j = s.first; j < s.packs; j += s.step) {
         const uint32_t i = j * W;
-        const auto grad = [=](float g, float v) { return for_g * g - for_x * v; };
-        store_halves(dx + s.at, i, p.half,
-                     each_half<W>(grad, gradient_of_norm(i), load_halves<W>(x + s.at, i, p.half)));
+        const Halves<W> g = each_half<W>(across, load_halves<W>(dy + s.at, i, p.half), load_halves<W>(y + s.at, i, p.half));
+        store_halves(dx + s.at, i, p.half, rotated(g, load_halves<W>(s.angles, i, p.half), -1.0f));
       }
     });
   });

@@ -13,10 +13,11 @@ struct RopeTableParams {
   double log2_base;
 };
 
-// out, x, dy: [rows, 2*half], a row being one head of one token, row n*H + h; table as above, cosines first. `direction`
-// multiplies the sines.
+// out, x, dy: [rows, 2*half], a row being one head of one token, row n*H + h; r: a number for each row; table as above,
+// cosines first. `direction` multiplies the sines. Of the gradient x is what the forward kernel made.
 struct RopeParams {
   void* out;
+  float* r;
   const void* x;
   const void* dy;
   const float* table;

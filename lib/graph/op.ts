@@ -38,6 +38,8 @@ export const OP_NAMES = [
   "matmulAdd",
   "matmulReluSquared",
   "matmulReluSquaredGrad",
+  "matmulNormRope",
+  "matmulMix",
   "attentionStart",
   "attention",
   "attentionGrad",

@@ -10,6 +10,7 @@ import { LOSS_OPS } from "./ops/loss.ts";
 import { MATRIX_OPS } from "./ops/matrices.ts";
 import { MLP_OPS } from "./ops/mlp.ts";
 import { OPTIMISER_OPS } from "./ops/optimisers.ts";
+import { QKV_OPS } from "./ops/qkv.ts";
 import { ROW_OPS } from "./ops/rows.ts";
 
 /** Every op. */
@@ -18,6 +19,7 @@ export const OPS: Readonly<Record<OpName, OpDef>> = {
   ...ROW_OPS,
   ...MATRIX_OPS,
   ...MLP_OPS,
+  ...QKV_OPS,
   ...ATTENTION_OPS,
   ...LOSS_OPS,
   ...OPTIMISER_OPS,

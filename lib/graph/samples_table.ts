@@ -66,13 +66,10 @@ function norms(inputs: number): Sample[] {
 /** Rows N in sequences of T, H heads of width D. */
 const HEADS = [[1, 1, 1, 2], [77, 77, 3, 16], [66, 33, 2, 34], [258, 129, 1, 130], [130, 65, 5, 64]] as const;
 
-function rotations(inputs: number, attrs: (T: number, heads: number) => Attrs[]): Sample[] {
-  return HEADS.flatMap(([N, T, H, D]) =>
-    attrs(T, H).map((found) => ({
-      inputs: [...Array.from({ length: inputs }, () => act(N, H * D)), real(T, D)],
-      attrs: found,
-    }))
-  );
+/** Cosines and sines of angles: gradients need them to belong together. */
+function angles(T: number, D: number): SampleInput {
+  const attrs = { T, D, base: 10000, dtype: "real" };
+  return drawn(real(T, D), { kind: "made", op: "ropeTable", of: [], attrs, output: 0 });
 }
 
 /** (m, n, k) of products; transA, transB. */
@@ -141,6 +138,23 @@ function squaredProducts(gradient: boolean): Sample[] {
     });
   });
 }
+/** Rows N in sequences of T, H heads of width D, inner size C. */
+const HEAD_PRODUCTS = [
+  [1, 1, 1, 2, 1],
+  [66, 33, 2, 34, 17],
+  [77, 77, 3, 16, 65],
+  [130, 65, 2, 64, 40],
+  [21, 7, 1, 128, 16],
+  [12, 4, 3, 128, 8],
+  [201, 67, 3, 128, 136],
+] as const;
+
+/** (m, n, k) of products that are mixed. */
+const MIXED_PRODUCTS = [[1, 1, 1], [33, 65, 17], [129, 131, 67], [21, 40, 24], [70, 24, 8], [
+  136,
+  328,
+  200,
+]] as const;
 
 /** Rows N in sequences of T, H heads of width D, window. */
 const ATTENTIONS = [
@@ -283,13 +297,32 @@ export const SAMPLES: Readonly<Record<OpName, readonly Sample[]>> = {
     inputs: [],
     attrs: { T, D, base: 10000, dtype: "real" },
   })),
-  rope: rotations(1, (T, heads) => [0, 1].map((inverse) => ({ T, heads, inverse }))),
-  normRope: rotations(1, (T, heads) => [{ T, heads, eps: 0.0078125 }]),
-  normRopeGrad: rotations(2, (T, heads) => [{ T, heads, eps: 0.0078125 }]),
+  rope: HEADS.flatMap(([N, T, H, D]) =>
+    [0, 1].map((inverse) => ({
+      inputs: [act(N, H * D), angles(T, D)],
+      attrs: { T, heads: H, inverse },
+    }))
+  ),
+  normRope: HEADS.map(([N, T, H, D]) => ({
+    inputs: [act(N, H * D), angles(T, D)],
+    attrs: { T, heads: H, eps: 0.0078125 },
+  })),
+  normRopeGrad: HEADS.map(([N, T, H, D]) => ({
+    inputs: [act(N, H * D), act(N, H * D), drawn(real(N, H), POSITIVE), angles(T, D)],
+    attrs: { T, heads: H },
+  })),
   matmul: products(false),
   matmulAdd: products(true),
   matmulReluSquared: squaredProducts(false),
   matmulReluSquaredGrad: squaredProducts(true),
+  matmulNormRope: HEAD_PRODUCTS.map(([N, T, H, D, C]) => ({
+    inputs: [act(N, C), act(H * D, C), angles(T, D)],
+    attrs: { T, heads: H, eps: 0.0078125 },
+  })),
+  matmulMix: MIXED_PRODUCTS.map(([m, n, k]) => ({
+    inputs: [act(m, k), act(n, k), act(m, n), real(1)],
+    attrs: {},
+  })),
   attentionStart: [[1, 1, 1], [77, 77, 13], [99, 33, 1000], [130, 65, 1]].map((
     [N = 1, T = 1, window = 1],
   ) => ({

@@ -134,18 +134,18 @@ function block(context: BlockContext, layer: number, input: Value): Value {
   const { dim: C } = model;
   const real = realOf(batch.act);
   const weight = (name: string, shape: number[]) => b.parameter(`blocks.${layer}.${name}`, shape, real);
-  const linear = (h: Value, name: string, rows: number, columns: number) =>
-    b.one("matmul", [h, weight(name, [rows, columns])], product(0, 1, batch.act));
 
   let x = b.one("mix", [input, context.x0, weight("residual_mix", [2])], { form: MIX.pair, index: 0 });
   const h = norm(b, model, x);
-  const rotated = (y: Value) =>
-    b.one("normRope", [y, context.rope], { T: batch.T, heads: model.heads, eps: model.normEps });
-  const q = rotated(linear(h, "attn.q.weight", C, C));
-  const k = rotated(linear(h, "attn.k.weight", C, C));
-  const own = linear(h, "attn.v.weight", C, C);
-  context.v1 ??= own;
-  const v = b.one("mix", [own, context.v1, weight("attn.value_mix", [1])], { form: MIX.lerp, index: 0 });
+  const rotated = (name: string) =>
+    b.one("matmulNormRope", [h, weight(name, [C, C]), context.rope], {
+      T: batch.T,
+      heads: model.heads,
+      eps: model.normEps,
+    });
+  const q = rotated("attn.q.weight");
+  const k = rotated("attn.k.weight");
+  const v = values(context, h, weight("attn.v.weight", [C, C]), weight("attn.value_mix", [1]));
   const y = b.one("attention", [q, k, v, context.start], {
     T: batch.T,
     heads: model.heads,
@@ -154,6 +154,15 @@ function block(context: BlockContext, layer: number, input: Value): Value {
   x = b.one("matmulAdd", [y, weight("attn.proj.weight", [C, C]), x], product(0, 1, batch.act));
   const up = weight("mlp.up.weight", [4 * C, C]);
   return b.one("mlp", [norm(b, model, x), up, weight("mlp.down.weight", [C, 4 * C]), x]);
+}
+
+/** The block's values, mixed with those of block 0, which mixes with itself. */
+function values(context: BlockContext, h: Value, weight: Value, share: Value): Value {
+  const { b, batch, v1 } = context;
+  if (v1) return b.one("matmulMix", [h, weight, v1, share]);
+  const own = b.one("matmul", [h, weight], product(0, 1, batch.act));
+  context.v1 = own;
+  return b.one("mix", [own, own, share], { form: MIX.lerp, index: 0 });
 }
 
 function norm(b: GraphBuilder, model: ModelConfig, x: Value): Value {

@@ -34,6 +34,8 @@ const WGMMA_OPS: readonly OpName[] = [
   "matmulAdd",
   "matmulReluSquared",
   "matmulReluSquaredGrad",
+  "matmulNormRope",
+  "matmulMix",
   "headLoss",
   "headLossGrad",
   "newtonSchulz",
@@ -52,7 +54,8 @@ export function formAllowed(form: FormName, op: OpName, s: Signature, chip: Chip
     case "mma":
       return fitsTiles(op, s, HEAD_WIDTHS.mma);
     case "wgmma":
-      return chip === "sm90a" && WGMMA_OPS.includes(op) && fitsTiles(op, s, HEAD_WIDTHS.wgmma);
+      return chip === "sm90a" && WGMMA_OPS.includes(op) && fitsTiles(op, s, HEAD_WIDTHS.wgmma) &&
+        (op !== "matmulNormRope" || HEAD_WIDTHS.wgmma.includes(normedHeadWidth(s)));
     case "cublaslt":
       return CUBLASLT_OPS.includes(op) && fitsCublasLt(op, s);
     default:
@@ -98,6 +101,8 @@ function fitsTiles(op: OpName, s: Signature, headWidths: readonly number[]): boo
     case "matmulAdd":
     case "matmulReluSquared":
     case "matmulReluSquaredGrad":
+    case "matmulNormRope":
+    case "matmulMix":
       return operands.every(isNarrow) && [...operands, at(s.outputs, 0)].every(hasWholeRows);
     case "headLoss":
     case "headLossGrad":
@@ -125,4 +130,9 @@ function hasWholeRows({ shape, dtype }: TensorType): boolean {
 /** Width of a head of the tensor that input `i` is. */
 function headWidth(s: Signature, i: number): number {
   return at(at(s.inputs, i).shape, 1) / numberAttr(s.attrs, "heads");
+}
+
+/** Width of the heads that a product is cut into before they are normed. */
+function normedHeadWidth(s: Signature): number {
+  return at(at(s.outputs, 0).shape, 1) / numberAttr(s.attrs, "heads");
 }

@@ -105,6 +105,8 @@ const GROUP_OF: Readonly<Record<OpName, Group | null>> = {
   matmulAdd: null,
   matmulReluSquared: "mlp",
   matmulReluSquaredGrad: "mlp",
+  matmulNormRope: "q, k, v",
+  matmulMix: "q, k, v",
   attentionStart: "attention",
   attention: "attention",
   attentionGrad: "attention",
@@ -130,7 +132,7 @@ const GROUP_OF_PARAMETER: readonly [RegExp, Group][] = [
 ];
 
 /** Ops of the forward pass that no gradient rule uses: in the backward pass their results are made again. */
-const FORWARD_ONLY: readonly OpName[] = ["rmsNorm", "normRope", "mix", "reluSquared"];
+const FORWARD_ONLY: readonly OpName[] = ["rmsNorm", "mix", "reluSquared"];
 
 function groupOf(step: Step): Group {
   if (step.phase === "update") return "optimisers";
@@ -154,6 +156,9 @@ function kernelsOf(step: Step, group: Group, keys: number): Kernel[] {
       return [productOf(step, "forward", common, 0)];
     case "matmulReluSquaredGrad":
       return [productOf(step, "dgrad", common, tensorBytes(at(step.tensors, 0)))];
+    case "matmulNormRope":
+    case "matmulMix":
+      return [qkvProductOf(step, common)];
     case "attention": {
       const [N, C, D] = attentionSizes(step);
       const work = { kind: "attention", direction: "forward", headWidth: D } as const;
@@ -202,6 +207,22 @@ function productOf(step: Step, form: ProductForm, common: Common, epilogueBytes:
     flops: step.flops,
     bytes: step.bytes,
     epilogueBytes,
+  });
+}
+
+/**
+ * A product that norms and rotates its heads, or mixes values, in its epilogue. What only that touches: tensors y, r, a, b,
+ * table have the rows' factors and the angles, tensors y, own, a, b, v1, s both kinds of values.
+ */
+function qkvProductOf(step: Step, common: Common): Kernel {
+  const [first, second, third, fourth, fifth] = step.args;
+  const [n, k] = step.op === "matmulMix" ? [second, third] : [whole(third) * whole(fourth), fifth];
+  const [beside, more] = [at(step.tensors, 1), at(step.tensors, 4)];
+  return productKernel({ m: whole(first), n: whole(n), k: whole(k), form: "forward" }, {
+    ...common,
+    flops: step.flops,
+    bytes: step.bytes,
+    epilogueBytes: tensorBytes(beside) + tensorBytes(more),
   });
 }
 

@@ -166,7 +166,8 @@ export function planOptionsFor({ kind, isa = NEWEST_CHIP, gemm }: PlanTarget): P
     case "reference":
       return { lacks: (op) => OPS[op].expand !== undefined, recompute: false };
     case "cpu":
-      return { lacks: () => false, recompute: true };
+      // Its product with a mix is one after the other: apart, the mixed values are made again rather than kept.
+      return { lacks: (op) => op === "matmulMix", recompute: true };
     case "cuda":
     case "emulated": {
       const chip = chipOf(isa);

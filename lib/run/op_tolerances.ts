@@ -152,7 +152,7 @@ const OP_TOLERANCES: Readonly<Record<OpName, Row | null>> = {
   normRopeGrad: {
     reason: "a few float32 roundings of its two terms, which may cancel",
     inside: few,
-    size: normGradSize(1, 0, headWidth),
+    size: (w) => largest(input(w, 2)) * largest(input(w, 0)) * (1 + largest(input(w, 1))),
   },
   matmul: products,
   matmulAdd: products,
@@ -165,6 +165,20 @@ const OP_TOLERANCES: Readonly<Record<OpName, Row | null>> = {
     inside: (c) => innerSize(c) + 8,
     size: (w) =>
       2 * Math.sqrt(largest(input(w, 2)) * innerSize(w.case)) * rms(input(w, 0)) * rms(input(w, 1)),
+  },
+  matmulNormRope: {
+    reason:
+      "sums of C terms, then a few roundings; bf16: the product rounded before it is rotated, where terms may cancel",
+    inside: (c) => innerSize(c) + 16,
+    insideBf16: 2,
+    size: (w, output) => largest(at(w.expected, output)),
+  },
+  matmulMix: {
+    reason:
+      "sums of K terms, then a few roundings; bf16: the product rounded before it is mixed, where terms may cancel",
+    inside: (c) => innerSize(c) + 4,
+    insideBf16: 1,
+    size: (w) => largest(at(w.expected, 1)) * (1 + largest(input(w, 3))),
   },
   attentionStart: { reason: "whole numbers", inside: () => 0 },
   attention: {

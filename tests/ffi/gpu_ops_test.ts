@@ -49,6 +49,10 @@ const CASES: readonly Case[] = [
     eps: 1e-7,
   }),
   made("normRope", [normal("bf16", 6, 2 * 256), normal("f32", 3, 256)], { T: 3, heads: 2, eps: 1e-7 }),
+  made("normRopeGrad", [
+    ...[normal("bf16", 6, 2 * 256), normal("bf16", 6, 2 * 256)],
+    ...[normal("f32", 6, 2), normal("f32", 3, 256)],
+  ], { T: 3, heads: 2 }),
   made("embedGrad", [normal("f32", 2101, 12), ids(2101, 5)], { V: 300, accumulate: 0 }),
   made("embedGrad", [normal("bf16", 1500, 24), ids(1500, 1)], { V: 70000, accumulate: 0 }),
   made("attentionStart", [ids(9000, 5000, 7, 0.0005)], { T: 4500, window: 4400, eos: 7 }),

@@ -23,7 +23,11 @@ interface Differentiated {
 }
 
 /** Real inputs that are constants of every model, by op: their rules say that they have no gradient. */
-const CONSTANTS: Readonly<Partial<Record<OpName, readonly number[]>>> = { rope: [1], normRope: [1] };
+const CONSTANTS: Readonly<Partial<Record<OpName, readonly number[]>>> = {
+  rope: [1],
+  normRope: [1],
+  matmulNormRope: [2],
+};
 
 function differentiateCase(c: Case): Differentiated {
   const b = new GraphBuilder();

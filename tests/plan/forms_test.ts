@@ -87,9 +87,26 @@ Deno.test("products take wgmma on Hopper wherever they take mma.sync elsewhere",
     sizes.map(([m, n, k]) => fastestForm("matmul", product(["bf16", m, k], ["bf16", n, k]), chip));
   assertEquals(forms("sm80"), ["mma", "simple", "mma"]);
   assertEquals(forms("sm90a"), ["wgmma", "simple", "wgmma"]);
-  for (const op of ["matmulAdd", "headLoss", "headLossGrad", "newtonSchulz"] as const) {
+  for (const op of ["matmulAdd", "matmulMix", "headLoss", "headLossGrad", "newtonSchulz"] as const) {
     assert(casesOf(op, "bf16").some((c) => fastestForm(op, c, "sm90a") === "wgmma"), op);
   }
+});
+
+Deno.test("heads of 128 are normed and rotated as the product on wgmma ends, others after one on mma.sync", () => {
+  const form = (width: number, chip: Chip, type: DType = "bf16") => {
+    const inputs: [DType, ...number[]][] = [[type, 24, 40], [type, 2 * width, 40], ["f32", 12, width]];
+    return fastestForm(
+      "matmulNormRope",
+      signature("matmulNormRope", inputs, { T: 12, heads: 2, eps: 0 }),
+      chip,
+    );
+  };
+  assertEquals([16, 64, 128, 256].map((width) => form(width, "sm90a")), ["mma", "mma", "wgmma", "mma"]);
+  assertEquals([form(128, "sm80"), form(130, "sm80"), form(128, "sm90a", "f32")], [
+    "mma",
+    "simple",
+    "simple",
+  ]);
 });
 
 Deno.test("attention is fast at the tiles' head widths, the head and Newton-Schulz at whole rows", () => {

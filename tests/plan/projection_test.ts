@@ -119,6 +119,25 @@ Deno.test("rows of the plan, worked out by hand: products, with relu squared or 
   assertNear(add.firstMs, 1000 * add.bytes / (0.8 * 3.05e12), EXACT, "pass, first");
 });
 
+Deno.test("of q, k and v a GPU's products have all else in their epilogues, half of whose bytes show", () => {
+  const { planned } = project(requestOf("speedrun-2024-11-19", "h100x8", "cuda"));
+  const weight = "bf16[768x768]", x = "bf16[65536x768]", table = "f32[65536x128]";
+  const product = 2 * 65536 * 768 * 768, S_MS = 1000 * S / 3.05e12;
+  const rotated = rowOf(planned, "matmulNormRope", `${x}, f32[65536x6] = ${x}, ${weight}, ${table}`);
+  assertEquals([rotated.group, rotated.phase, rotated.count], ["q, k, v", "forward", 2 * L]);
+  // The rows' factors, 6 heads of them, and the angles: float32.
+  const beside = 4 * 65536 * (6 + 128);
+  assertEquals(rotated.bytes, 2 * L * (2 * S + 2 * 768 * 768 + beside));
+  // Seven FLOPs an element beside 1,536 of the product.
+  const expected = 2 * L * 1000 * (product / (0.92 * 642e12) + 0.5 * beside / 3.05e12);
+  assertNear(rotated.expectedMs, expected, 7 / 1536, "norm, rope");
+  const mixed = rowOf(planned, "matmulMix", `2 ${x} = ${x}, ${weight}, ${x}, f32[1]`);
+  assertEquals([mixed.group, mixed.count], ["q, k, v", L - 1]);
+  assertEquals(mixed.bytes, (L - 1) * (4 * S + 2 * 768 * 768 + 4));
+  assertNear(mixed.expectedMs, (L - 1) * (1000 * product / (0.92 * 642e12) + S_MS), 3 / 1536, "mix");
+  assertEquals(planned.rows.filter(({ group }) => group === "recomputation"), []);
+});
+
 Deno.test("the optimisers' rows are an eighth of all matrices' work; Newton-Schulz one by one fills a third", () => {
   const { planned } = REPORT;
   const square = rowOf(planned, "newtonSchulz", "f32[768x768] = f32[768x768]");
@@ -282,8 +301,8 @@ Deno.test("no more of the collectives is hidden than the passes beside them take
 Deno.test("fusions: each group as planned, in the recipe, and what is between; what is made again stands apart", () => {
   const of = (group: string) => REPORT.fusions.find((fusion) => fusion.group === group);
   const again = REPORT.planned.rows.filter(({ group }) => group === "recomputation");
-  // A layer: q and k with norm and rope, two norms and two mixes; the last and first norm; half the skips.
-  const calls = { normRope: 2 * L, rmsNorm: 2 * L + 2, mix: 2 * L + L / 2 };
+  // A layer: two norms and two mixes; the last and first norm; half the skips.
+  const calls = { rmsNorm: 2 * L + 2, mix: 2 * L + L / 2 };
   for (const [name, count] of Object.entries(calls)) {
     assertEquals(
       again.filter((row) => row.name === name).reduce((sum, row) => sum + row.count, 0),
@@ -291,10 +310,10 @@ Deno.test("fusions: each group as planned, in the recipe, and what is between; w
       name,
     );
   }
-  assertEquals(again.length, 5);
-  // As many S a call as tensors; rope has its table, float32, 128 of 768 columns.
+  assertEquals(again.length, 4);
+  // As many S a call as tensors.
   const S_MS = 1000 * S / 3.05e12;
-  const tensors = (2 + 2 / 6) * 2 * L + 2 * (2 * L + 2) + 3 * (2 * L + L / 2);
+  const tensors = 2 * (2 * L + 2) + 3 * (2 * L + L / 2);
   assertNear(of("recomputation")?.gainMs ?? NaN, tensors * S_MS, 1e-4);
   assertEquals(of("gradient sums")?.recipeMs, 0);
   const gains = REPORT.fusions.map(({ gainMs }) => gainMs);

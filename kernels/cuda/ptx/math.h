@@ -1,5 +1,5 @@
 // Arithmetic instructions of one lane: conversions and approximations. Errors of the approximations are those of the PTX
-// ISA (ex2.approx: 2 ulp; sqrt.approx: 2^-23 relative; tanh.approx: 2^-11 relative); emulated they are exact. May include
+// ISA (ex2.approx, rsqrt.approx: 2 ulp; sqrt.approx: 2^-23 relative; tanh.approx: 2^-11 relative); emulated they are exact. May include
 // only words.h and the standard library.
 #pragma once
 #include "words.h"
@@ -36,6 +36,11 @@ DEVICE float exp2_approx(float x) {
   asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
   return y;
 }
+DEVICE float rsqrt_approx(float x) {
+  float y;
+  asm("rsqrt.approx.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
 DEVICE float sqrt_approx(float x) {
   float y;
   asm("sqrt.approx.f32 %0, %1;" : "=f"(y) : "f"(x));
@@ -59,6 +64,7 @@ DEVICE uint32_t pack_bf16(float low, float high) {
   return uint32_t{to_bf16(low).bits} | uint32_t{to_bf16(high).bits} << 16;
 }
 DEVICE float exp2_approx(float x) { return std::exp2(x); }
+DEVICE float rsqrt_approx(float x) { return 1.0f / std::sqrt(x); }
 DEVICE float sqrt_approx(float x) { return std::sqrt(x); }
 DEVICE float tanh_approx(float x) { return std::tanh(x); }
 

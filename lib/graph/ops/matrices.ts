@@ -38,7 +38,7 @@ export function product(transA: number, transB: number, dtype: DType): Attrs {
 }
 
 /** Gradients of c = op(a) op(b) for a and b, from that of c. */
-const productGradient = ((b, node, d) => {
+export const productGradient = ((b, node, d) => {
   const [x, w] = node.inputs;
   const dc = d[0];
   if (!x || !w || !dc) throw new RangeError("matmul takes a and b and has one gradient");

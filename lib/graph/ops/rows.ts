@@ -3,11 +3,9 @@
 // May import lib/base and the graph's own types, builder and row helpers; no device and no model.
 
 import { realOf } from "../../base/dtype.ts";
-import type { GraphBuilder } from "../builder.ts";
-import { at, dtypeAttr, numberAttr, type Value } from "../node.ts";
-import type { OpDef, Signature } from "../op.ts";
+import { at, dtypeAttr, numberAttr } from "../node.ts";
+import type { Signature } from "../op.ts";
 import {
-  expandGradient,
   expect,
   inputCode,
   inputMatrix,
@@ -25,35 +23,12 @@ function groups(s: Signature): [number, number] {
   return [outputCount(s) / width, width];
 }
 
-/** (N, T, H, D) of a tensor of heads. */
-function heads(s: Signature): [number, number, number, number] {
+/** (N, T, H, D) of a tensor of heads, the first output. */
+export function heads(s: Signature): [number, number, number, number] {
   const [N, C] = matrix(at(s.outputs, 0).shape);
   const H = numberAttr(s.attrs, "heads");
   return [N, numberAttr(s.attrs, "T"), H, C / H];
 }
-
-function expandNormRope(b: GraphBuilder, inputs: readonly Value[], attrs: Signature["attrs"]): Value[] {
-  const [N, C] = matrix(at(inputs, 0).shape);
-  const H = numberAttr(attrs, "heads");
-  const T = numberAttr(attrs, "T");
-  expect(N % T === 0, `rows ${N} are not whole sequences of ${T}`);
-  const normed = b.one("rmsNorm", [at(inputs, 0)], { width: C / H, eps: numberAttr(attrs, "eps") });
-  return [b.one("rope", [normed, at(inputs, 1)], { heads: H, T, inverse: 0 })];
-}
-
-const normRope: OpDef & { expand: NonNullable<OpDef["expand"]> } = {
-  inputs: ["x", "table"],
-  outputs: ["y"],
-  infer: (inputs) => sameAsFirst(inputs, 1),
-  gradient: (b, node, d) => ({
-    inputs: [b.one("normRopeGrad", [only(d), at(node.inputs, 0), at(node.inputs, 1)], node.attrs), null],
-  }),
-  flops: (s) => 7 * outputCount(s),
-  symbol: "nanogpt_norm_rope",
-  args: (s) => [...heads(s), outputCode(s), numberAttr(s.attrs, "eps")],
-  recompute: true,
-  expand: expandNormRope,
-};
 
 export const ROW_OPS: Rows<
   | "embed"
@@ -171,21 +146,34 @@ export const ROW_OPS: Rows<
     args: (s) => [...heads(s), numberAttr(s.attrs, "inverse"), outputCode(s)],
     recompute: true,
   },
-  normRope,
+  normRope: {
+    inputs: ["x", "table"],
+    outputs: ["y", "r"],
+    infer(inputs, attrs) {
+      const { shape, dtype } = at(inputs, 0);
+      const [N] = matrix(shape);
+      const T = numberAttr(attrs, "T");
+      expect(N % T === 0, `rows ${N} are not whole sequences of ${T}`);
+      return [{ shape, dtype }, { shape: [N, numberAttr(attrs, "heads")], dtype: realOf(dtype) }];
+    },
+    gradient(b, node, d) {
+      const [y, r] = node.outputs;
+      if (!y || !r) throw new RangeError("normRope makes y and r");
+      return { inputs: [b.one("normRopeGrad", [only(d), y, r, at(node.inputs, 1)], node.attrs), null] };
+    },
+    flops: (s) => 7 * outputCount(s),
+    symbol: "nanogpt_norm_rope",
+    args: (s) => [...heads(s), outputCode(s), numberAttr(s.attrs, "eps")],
+    reuses: [0],
+  },
   normRopeGrad: {
-    inputs: ["dy", "x", "table"],
+    inputs: ["dy", "y", "r", "table"],
     outputs: ["dx"],
     infer: (inputs) => sameAsFirst(inputs, 2),
     gradient: "none",
     flops: (s) => 11 * outputCount(s),
     symbol: "nanogpt_norm_rope_grad",
-    args: (s) => [...heads(s), outputCode(s), numberAttr(s.attrs, "eps")],
+    args: (s) => [...heads(s), outputCode(s)],
     reuses: [0],
-    expand(b, inputs, attrs) {
-      const { gradients } = expandGradient(b, normRope, inputs.slice(1), attrs, at(inputs, 0));
-      const dx = gradients[0];
-      if (!dx) throw new RangeError("normRope has a gradient for x");
-      return [dx];
-    },
   },
 };
