@@ -24,7 +24,10 @@ export interface Microbatch {
   targets: Int32Array;
 }
 
-/** One rank's part of a step. The arrays are reused: they hold until the batch after it is handed out. */
+/**
+ * One rank's part of a step. The arrays are reused: they hold until the second batch after it is handed out, so that a step
+ * may be under way while the next is begun.
+ */
 export interface Batch {
   microbatches: Microbatch[];
 }
@@ -79,9 +82,9 @@ export class DataLoader {
   readonly #stepTokens: number;
   /** S + 1 tokens as they lie in the shard: the last target lies one past the step. */
   readonly #raw: Uint16Array;
-  /** The step handed out and the step after it, in turn. */
-  readonly #batches: [Batch, Batch];
-  #filling: 0 | 1 = 0;
+  /** The two steps handed out last and the step after them, in turn. */
+  readonly #batches: [Batch, Batch, Batch];
+  #filling: 0 | 1 | 2 = 0;
   #next: LoaderState = { shard: 0, position: 0 };
   #pending: Promise<void> | undefined;
   #open: { shard: number; reader: ShardReader } | undefined;
@@ -91,7 +94,7 @@ export class DataLoader {
     this.#shards = shards;
     this.#stepTokens = options.batchSequences * options.sequenceLength;
     this.#raw = new Uint16Array(this.#stepTokens + 1);
-    this.#batches = [this.#allocate(), this.#allocate()];
+    this.#batches = [this.#allocate(), this.#allocate(), this.#allocate()];
   }
 
   /** Opens and checks every shard; UserError for a faulty shard, one shorter than a step, or sizes that do not divide. */
@@ -182,7 +185,7 @@ export class DataLoader {
     this.#pending = undefined;
     await pending;
     const batch = this.#batches[this.#filling];
-    this.#filling = this.#filling === 0 ? 1 : 0;
+    this.#filling = this.#filling === 0 ? 1 : this.#filling === 1 ? 2 : 0;
     this.#next = this.#after(this.#next);
     this.#pending = this.#load(this.#next);
     this.#pending.catch(() => undefined); // told by the call that would hand this step out, if it comes
@@ -208,8 +211,8 @@ export class DataLoader {
   }
 
   /**
-   * Reads the step at `at`, checks it and fills the batch that is not handed out. From an open shard the read starts
-   * before this returns; what follows it runs once the caller awaits something.
+   * Reads the step at `at`, checks it and fills the batch that was handed out longest ago. From an open shard the read
+   * starts before this returns; what follows it runs once the caller awaits something.
    */
   async #load(at: LoaderState): Promise<void> {
     const { sequenceLength, deviceBatchSequences: b, ranks, rank, vocab } = this.#options;

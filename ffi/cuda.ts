@@ -67,6 +67,17 @@ class GpuMemory implements NativeMemory {
     }
   }
 
+  post(offset: number, bytes: number): () => Uint8Array<ArrayBuffer> {
+    this.#check(offset, bytes);
+    const ticket = new BigUint64Array(1);
+    this.#native("nanogpt_post", addressOf(ticket), this.#at(offset), bytes);
+    return () => {
+      const found = new Uint8Array(bytes);
+      this.#native("nanogpt_collect", addressOf(found), ticket[0] ?? 0n);
+      return found;
+    };
+  }
+
   free(): void {
     this.#release?.();
     this.#release = undefined;
@@ -119,6 +130,13 @@ export class GpuDevice extends NativeDevice {
   /** Emulated only: how later launches are scheduled (kernels/abi.h: nanogpt_schedule). */
   schedule(seed: number, processors: number): void {
     this.native("nanogpt_schedule", seed, processors);
+  }
+
+  /** Emulated only: how often a call has waited for work that was not finished (kernels/abi.h: nanogpt_waits). */
+  waits(): number {
+    const count = new BigUint64Array(1);
+    this.native("nanogpt_waits", addressOf(count));
+    return Number(count[0]);
   }
 
   /**

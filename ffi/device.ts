@@ -43,6 +43,11 @@ export interface DeviceMemory {
   readonly bytes: number;
   upload(offset: number, data: Uint8Array): void;
   download(offset: number, target: Uint8Array): void;
+  /**
+   * Begins to copy `bytes` (up to 65536) as the work enqueued so far leaves them, and gives what waits for that copy alone
+   * and returns it, once. Not there where calls run to their end: a download has nothing to wait for.
+   */
+  post?(offset: number, bytes: number): () => Uint8Array<ArrayBuffer>;
   free(): void;
 }
 

@@ -21,7 +21,7 @@ const CONTEXT_FUNCTIONS = new Set(
   [
     ...["abi_version", "context_create", "context_destroy", "last_error", "describe", "alloc", "free"],
     ...["upload", "download", "sync", "graph_begin", "graph_end", "graph_launch", "graph_free", "schedule"],
-    ...["open_cublaslt", "selftest"],
+    ...["post", "collect", "waits", "open_cublaslt", "selftest"],
   ],
 );
 

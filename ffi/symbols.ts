@@ -31,6 +31,7 @@ export const NANOGPT_SCALAR_RATE = 0; // r(t), the rate multiplier
 export const NANOGPT_SCALAR_MOMENTUM = 1; // mu(t) of Muon
 export const NANOGPT_SCALAR_BIAS1 = 2; // 1 / (1 - beta1^(t+1))
 export const NANOGPT_SCALAR_BIAS2 = 3; // 1 / (1 - beta2^(t+1))
+export const NANOGPT_SCALAR_HALT = 4; // not 0: adam, nesterov and apply_update change nothing; nanogpt_guard sets it
 
 export const SYMBOLS = {
   // uint32_t nanogpt_abi_version(void)
@@ -53,6 +54,10 @@ export const SYMBOLS = {
   nanogpt_download: { parameters: ["u64" /* context */, "u64" /* target */, "u64" /* address */, "f64" /* bytes */], result: "i32" },
   // int32_t nanogpt_sync(uint64_t context)
   nanogpt_sync: { parameters: ["u64" /* context */], result: "i32" },
+  // int32_t nanogpt_post(uint64_t context, uint64_t out_ticket, uint64_t address, double bytes)
+  nanogpt_post: { parameters: ["u64" /* context */, "u64" /* out_ticket */, "u64" /* address */, "f64" /* bytes */], result: "i32" },
+  // int32_t nanogpt_collect(uint64_t context, uint64_t target, uint64_t ticket)
+  nanogpt_collect: { parameters: ["u64" /* context */, "u64" /* target */, "u64" /* ticket */], result: "i32" },
   // int32_t nanogpt_graph_begin(uint64_t context)
   nanogpt_graph_begin: { parameters: ["u64" /* context */], result: "i32" },
   // int32_t nanogpt_graph_end(uint64_t context, uint64_t out_graph)
@@ -65,6 +70,8 @@ export const SYMBOLS = {
   nanogpt_open_cublaslt: { parameters: ["u64" /* context */], result: "i32" },
   // int32_t nanogpt_schedule(uint64_t context, uint32_t seed, uint32_t processors)
   nanogpt_schedule: { parameters: ["u64" /* context */, "u32" /* seed */, "u32" /* processors */], result: "i32" },
+  // int32_t nanogpt_waits(uint64_t context, uint64_t out_count)
+  nanogpt_waits: { parameters: ["u64" /* context */, "u64" /* out_count */], result: "i32" },
   // int32_t nanogpt_selftest(uint64_t context, uint64_t out_text, uint32_t capacity)
   nanogpt_selftest: { parameters: ["u64" /* context */, "u64" /* out_text */, "u32" /* capacity */], result: "i32" },
   // int32_t nanogpt_measure_peak(uint64_t context, uint64_t out)
@@ -149,6 +156,8 @@ export const SYMBOLS = {
   nanogpt_head_loss: { parameters: ["u64" /* context */, "u64" /* losses */, "u64" /* x */, "u64" /* w */, "u64" /* targets */, "u64" /* workspace */, "u32" /* N */, "u32" /* C */, "u32" /* V */, "u32" /* chunk */, "u32" /* dtype */, "u32" /* form */, "f64" /* cap */], result: "i32" },
   // int32_t nanogpt_head_loss_grad(uint64_t context, uint64_t losses, uint64_t dx, uint64_t dw, uint64_t x, uint64_t w, uint64_t targets, uint64_t dlosses, uint64_t workspace, uint32_t N, uint32_t C, uint32_t V, uint32_t chunk, uint32_t accumulate, uint32_t dtype, uint32_t form, double cap)
   nanogpt_head_loss_grad: { parameters: ["u64" /* context */, "u64" /* losses */, "u64" /* dx */, "u64" /* dw */, "u64" /* x */, "u64" /* w */, "u64" /* targets */, "u64" /* dlosses */, "u64" /* workspace */, "u32" /* N */, "u32" /* C */, "u32" /* V */, "u32" /* chunk */, "u32" /* accumulate */, "u32" /* dtype */, "u32" /* form */, "f64" /* cap */], result: "i32" },
+  // int32_t nanogpt_guard(uint64_t context, uint64_t scalars, uint64_t loss)
+  nanogpt_guard: { parameters: ["u64" /* context */, "u64" /* scalars */, "u64" /* loss */], result: "i32" },
   // int32_t nanogpt_adam(uint64_t context, uint64_t p, uint64_t m, uint64_t v, uint64_t flags, uint64_t g, uint64_t scalars, uint32_t count, uint32_t index, double lr, double beta1, double beta2, double eps)
   nanogpt_adam: { parameters: ["u64" /* context */, "u64" /* p */, "u64" /* m */, "u64" /* v */, "u64" /* flags */, "u64" /* g */, "u64" /* scalars */, "u32" /* count */, "u32" /* index */, "f64" /* lr */, "f64" /* beta1 */, "f64" /* beta2 */, "f64" /* eps */], result: "i32" },
   // int32_t nanogpt_nesterov(uint64_t context, uint64_t m, uint64_t u, uint64_t flags, uint64_t g, uint64_t scalars, uint32_t count, uint32_t index, uint32_t slots, uint32_t slot)

@@ -7,7 +7,8 @@
 // - The result is a status: 0, or an error whose text nanogpt_last_error gives (op, shapes, what was expected).
 // - On a cpu calls are synchronous and the caller is thread 0 of the context's pool. On a GPU a call enqueues work on the
 //   context's stream: what its arguments break is told at once, what the work itself finds (a token outside the
-//   vocabulary, a failed kernel) by the next nanogpt_sync or nanogpt_download. One context is used by one thread at a time.
+//   vocabulary, a failed kernel) by the next nanogpt_sync or nanogpt_download, or by nanogpt_collect of a later post. One
+//   context is used by one thread at a time.
 // - Outputs never overlap inputs unless the function's comment says "in place".
 // - Results do not depend on the number of threads: work is cut by shape, sums have a fixed order.
 // - Sums, norms, softmax and losses are float32 (double inside long reductions); NaN and infinity come through.
@@ -56,11 +57,13 @@
 #define NANOGPT_MIX_LERP 1 // (1 - s[0], s[0])                   value mix
 #define NANOGPT_MIX_SKIP 2 // (1, s[index])                      U-net skip
 
-// Slots of the step's scalar buffer (float32[8]), written before `update` runs.
+// Slots of the step's scalar buffer (float32[8]). The first four are written before `update` runs; HALT stays as it is from
+// step to step, and begins as 0.
 #define NANOGPT_SCALAR_RATE 0            // r(t), the rate multiplier
 #define NANOGPT_SCALAR_MOMENTUM 1        // mu(t) of Muon
 #define NANOGPT_SCALAR_BIAS1 2           // 1 / (1 - beta1^(t+1))
 #define NANOGPT_SCALAR_BIAS2 3           // 1 / (1 - beta2^(t+1))
+#define NANOGPT_SCALAR_HALT 4            // not 0: adam, nesterov and apply_update change nothing; nanogpt_guard sets it
 
 #ifdef __cplusplus
 extern "C" {
@@ -98,8 +101,15 @@ int32_t nanogpt_download(uint64_t context, uint64_t target, uint64_t address, do
 // Waits for all enqueued work; the status and error text are those of the first that failed.
 int32_t nanogpt_sync(uint64_t context);
 
-// Records the calls between begin and end instead of running them, and runs them all by one launch. Uploads, downloads and
-// syncs cannot be recorded. out_graph: uint64_t[1]. A cpu gives NANOGPT_UNSUPPORTED.
+// Begins a download that is collected later, so that the host need not wait meanwhile: a copy of the `bytes` (1 to 65536) at
+// `address` as all work enqueued so far leaves them. out_ticket: uint64_t[1]. At most 65536 posts may wait for their collect.
+int32_t nanogpt_post(uint64_t context, uint64_t out_ticket, uint64_t address, double bytes);
+// Waits for that copy, not for what was enqueued after it, and puts its bytes into the caller's memory at `target`. Tells what
+// went wrong in the work before the post. A ticket is good for one collect, whatever that finds.
+int32_t nanogpt_collect(uint64_t context, uint64_t target, uint64_t ticket);
+
+// Records the calls between begin and end instead of running them, and runs them all by one launch. Uploads, downloads, posts
+// and syncs cannot be recorded. out_graph: uint64_t[1]. A cpu gives NANOGPT_UNSUPPORTED.
 int32_t nanogpt_graph_begin(uint64_t context);
 int32_t nanogpt_graph_end(uint64_t context, uint64_t out_graph);
 int32_t nanogpt_graph_launch(uint64_t context, uint64_t graph);
@@ -111,6 +121,10 @@ int32_t nanogpt_open_cublaslt(uint64_t context);
 // Emulated devices: how later launches are scheduled. seed 0: in order, asynchronous work done at once; any other seed: a
 // random legal order drawn from it. processors: blocks that run at the same time, 1 to 132. Others: NANOGPT_UNSUPPORTED.
 int32_t nanogpt_schedule(uint64_t context, uint32_t seed, uint32_t processors);
+
+// Emulated devices: how many calls of the driver so far found work unfinished and waited for it (none under seed 0, which does
+// all work at once). out_count: uint64_t[1]. Others: NANOGPT_UNSUPPORTED.
+int32_t nanogpt_waits(uint64_t context, uint64_t out_count);
 
 // Makes every asynchronous and matrix instruction work on random data and compares with what it is documented to do. A line
 // for each: PASS or FAIL, name, cases, worst difference (wrong values, or shares of what is allowed). out_text:
@@ -233,6 +247,8 @@ int32_t nanogpt_head_loss_grad(uint64_t context, uint64_t losses, uint64_t dx, u
 
 // ---- Optimisers ----------------------------------------------------------------------------------------------
 
+// scalars[HALT] = 1 where the loss is not finite, so that no update follows it; all else stays. loss: float32[1].
+int32_t nanogpt_guard(uint64_t context, uint64_t scalars, uint64_t loss);
 // Adam in place: m = b1 m + (1-b1) g; v = b2 v + (1-b2) g^2; p -= lr*RATE*(m*BIAS1)/(sqrt(v*BIAS2) + eps).
 // All float32[count]; scalars: the step's scalar buffer; flags[index] = number of non-finite elements of g (float32).
 int32_t nanogpt_adam(uint64_t context, uint64_t p, uint64_t m, uint64_t v, uint64_t flags, uint64_t g, uint64_t scalars, uint32_t count, uint32_t index, double lr, double beta1, double beta2, double eps);

@@ -1,10 +1,10 @@
-// Reference kernels of the optimisers. Scalar slots: rate, momentum, Adam's two bias corrections (kernels/abi.h).
-// They update their tensors in place, as the ABI's do. Newton-Schulz has no kernel here: plans expand it into
+// Reference kernels of the guard and the optimisers. Scalar slots: rate, momentum, Adam's two bias corrections, and whether
+// a guard has halted the updates (kernels/abi.h). They update their tensors in place, as the ABI's do. Newton-Schulz has no kernel here: plans expand it into
 // products. May import only views.ts, its neighbour.
 
 import { arg, get, reals, type ReferenceKernel } from "./views.ts";
 
-const RATE = 0, MOMENTUM = 1, BIAS1 = 2, BIAS2 = 3;
+const RATE = 0, MOMENTUM = 1, BIAS1 = 2, BIAS2 = 3, HALT = 4;
 
 function countNonFinite(g: Float64Array): number {
   let count = 0;
@@ -16,6 +16,7 @@ const adam: ReferenceKernel = (t, args) => {
   const [p, m, v, flags] = [reals(t, 0), reals(t, 1), reals(t, 2), reals(t, 3)];
   const [g, scalars] = [reals(t, 4), reals(t, 5)];
   const [lr, beta1, beta2, eps] = [arg(args, 2), arg(args, 3), arg(args, 4), arg(args, 5)];
+  if (get(scalars, HALT) !== 0) return;
   const [rate, bias1, bias2] = [get(scalars, RATE), get(scalars, BIAS1), get(scalars, BIAS2)];
   for (let i = 0; i < p.length; i++) {
     m[i] = beta1 * get(m, i) + (1 - beta1) * get(g, i);
@@ -33,6 +34,7 @@ function slotOf(batch: Float64Array, slot: number, count: number): Float64Array 
 
 const nesterov: ReferenceKernel = (t, args) => {
   const [m, flags, g, scalars] = [reals(t, 0), reals(t, 2), reals(t, 3), reals(t, 4)];
+  if (get(scalars, HALT) !== 0) return;
   const u = slotOf(reals(t, 1), arg(args, 3), m.length);
   const momentum = get(scalars, MOMENTUM);
   for (let i = 0; i < m.length; i++) {
@@ -43,6 +45,9 @@ const nesterov: ReferenceKernel = (t, args) => {
 };
 
 export const OPTIMISER_KERNELS: Readonly<Record<string, ReferenceKernel>> = {
+  nanogpt_guard(t) {
+    if (!Number.isFinite(get(reals(t, 1), 0))) reals(t, 0)[HALT] = 1;
+  },
   nanogpt_adam: adam,
   nanogpt_nesterov: nesterov,
   nanogpt_frobenius_normalise(t, args) {
@@ -54,6 +59,7 @@ export const OPTIMISER_KERNELS: Readonly<Record<string, ReferenceKernel>> = {
   },
   nanogpt_apply_update(t, args) {
     const [p, scalars] = [reals(t, 0), reals(t, 2)];
+    if (get(scalars, HALT) !== 0) return;
     const u = slotOf(reals(t, 1), arg(args, 2), p.length);
     const factor = arg(args, 3) * get(scalars, RATE);
     for (let i = 0; i < p.length; i++) p[i] = get(p, i) - factor * get(u, i);

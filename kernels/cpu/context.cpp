@@ -1,7 +1,8 @@
 // The context: its ABI functions (create, destroy, error text, description, memory) and the class behind them.
 // Compiled once, for any instruction set. It knows no op; ops reach it through context.h. Refuses an instruction set
-// that the machine lacks. May include only context.h, machine.h, pool.h, scratch.h and the standard library.
+// that the machine lacks. May include only context.h, machine.h, pool.h, scratch.h, ../tickets.h and the standard library.
 #include "context.h"
+#include "../tickets.h"
 #include "machine.h"
 #include "pool.h"
 #include "scratch.h"
@@ -73,6 +74,24 @@ class PoolContext final : public Context {
   }
   const char* error() const { return error_; }
 
+  // Copies at once: all work before has ended.
+  int32_t post(uint64_t* out, const char* source, size_t bytes) {
+    std::vector<char>* const slot = posts_.take(out);
+    if (slot == nullptr)
+      return fail(NANOGPT_INVALID, "There are %zu posts that nobody has collected; collect some first", kMostPosts);
+    slot->assign(source, source + bytes);
+    return NANOGPT_OK;
+  }
+  int32_t collect(char* target, uint64_t ticket) {
+    const std::vector<char>* const slot = posts_.find(ticket);
+    if (slot == nullptr)
+      return fail(NANOGPT_INVALID, "There is no post to collect by the ticket %llu, or no longer",
+                  static_cast<unsigned long long>(ticket));
+    std::copy(slot->begin(), slot->end(), target);
+    posts_.give_back(ticket);
+    return NANOGPT_OK;
+  }
+
  private:
   const uint32_t isa_;
   const std::vector<int> pinned_cores_;  // empty when not pinned
@@ -80,6 +99,7 @@ class PoolContext final : public Context {
   // Mapped, not touched: each thread's scratch becomes memory where that thread first writes it.
   Pages thread_scratch_;
   Pages shared_scratch_;
+  Tickets<std::vector<char>> posts_;
   std::mutex error_mutex_;
   char error_[kErrorBytes] = "";
 };
@@ -234,6 +254,21 @@ NANOGPT_EXPORT int32_t nanogpt_download(uint64_t context, uint64_t target, uint6
 // Every call has ended when it returns.
 NANOGPT_EXPORT int32_t nanogpt_sync(uint64_t context) { return context == 0 ? NANOGPT_INVALID : NANOGPT_OK; }
 
+NANOGPT_EXPORT int32_t nanogpt_post(uint64_t context, uint64_t out_ticket, uint64_t address, double bytes) {
+  if (context == 0) return NANOGPT_INVALID;
+  if (out_ticket == 0 || address == 0 || !(bytes >= 1 && bytes <= kMostPostBytes))
+    return context_at(context).fail(NANOGPT_INVALID,
+                                    "A post takes an address for its ticket, one to copy from and 1 to 65536 bytes, found %.0f bytes",
+                                    bytes);
+  return pool_context_at(context).post(reinterpret_cast<uint64_t*>(out_ticket), reinterpret_cast<const char*>(address),
+                                       static_cast<size_t>(bytes));
+}
+NANOGPT_EXPORT int32_t nanogpt_collect(uint64_t context, uint64_t target, uint64_t ticket) {
+  if (context == 0) return NANOGPT_INVALID;
+  if (target == 0) return context_at(context).fail(NANOGPT_INVALID, "A collect takes an address to copy to, found 0");
+  return pool_context_at(context).collect(reinterpret_cast<char*>(target), ticket);
+}
+
 NANOGPT_EXPORT int32_t nanogpt_graph_begin(uint64_t context) { return unsupported(context, "graphs"); }
 NANOGPT_EXPORT int32_t nanogpt_graph_end(uint64_t context, uint64_t) { return unsupported(context, "graphs"); }
 NANOGPT_EXPORT int32_t nanogpt_graph_launch(uint64_t context, uint64_t) { return unsupported(context, "graphs"); }
@@ -241,5 +276,6 @@ NANOGPT_EXPORT int32_t nanogpt_graph_free(uint64_t context, uint64_t) { return u
 NANOGPT_EXPORT int32_t nanogpt_schedule(uint64_t context, uint32_t, uint32_t) {
   return unsupported(context, "schedule to choose");
 }
+NANOGPT_EXPORT int32_t nanogpt_waits(uint64_t context, uint64_t) { return unsupported(context, "waits to count"); }
 NANOGPT_EXPORT int32_t nanogpt_open_cublaslt(uint64_t context) { return unsupported(context, "cuBLASLt"); }
 NANOGPT_EXPORT int32_t nanogpt_selftest(uint64_t context, uint64_t, uint32_t) { return unsupported(context, "self-test"); }

@@ -1,5 +1,5 @@
-// Optimiser kernels of abi.h but Newton-Schulz: Adam, the momentum of Muon, the Frobenius norm and the update, each one
-// pass over memory (the norm two). Step-dependent values come from the step's scalar buffer, never from the caller.
+// Optimiser kernels of abi.h but Newton-Schulz: the guard, Adam, the momentum of Muon, the Frobenius norm and the update,
+// each one pass over memory (the norm two). Step-dependent values come from the step's scalar buffer, never from the caller.
 // May include the other headers of this directory and the standard library.
 #include "check.h"
 #include "kernels.h"
@@ -69,7 +69,20 @@ void subtract_range(int64_t n, float* p, const float* u, float factor) {
   by_vectors(n, [&](int64_t i, auto lanes) { store(p + i, load(p + i, lanes) - factor * load(u + i, lanes), lanes); });
 }
 
+// Whether a guard has met a loss that is not finite: nothing may change any more.
+bool halted(uint64_t scalars) { return memory<const float>(scalars)[NANOGPT_SCALAR_HALT] != 0; }
+
 }  // namespace
+
+int32_t guard(uint64_t context, uint64_t scalars, uint64_t loss) {
+  Check check(context, "guard");
+  check.address("scalars", scalars).address("loss", loss);
+  if (check.failed()) return check.status();
+  uint32_t bits;
+  __builtin_memcpy(&bits, memory<const float>(loss), sizeof bits);
+  if ((bits & 0x7f800000u) == 0x7f800000u) memory<float>(scalars)[NANOGPT_SCALAR_HALT] = 1;
+  return NANOGPT_OK;
+}
 
 int32_t adam(uint64_t context, uint64_t p, uint64_t m, uint64_t v, uint64_t flags, uint64_t g, uint64_t scalars,
              uint32_t count, uint32_t index, double lr, double beta1, double beta2, double eps) {
@@ -77,6 +90,7 @@ int32_t adam(uint64_t context, uint64_t p, uint64_t m, uint64_t v, uint64_t flag
   check.address("p", p).address("m", m).address("v", v).address("flags", flags).address("g", g);
   check.address("scalars", scalars).size("count", count).not_negative("eps", eps);
   if (check.failed()) return check.status();
+  if (halted(scalars)) return NANOGPT_OK;
   const float* s = memory<const float>(scalars);
   const double rate = lr * static_cast<double>(s[NANOGPT_SCALAR_RATE]) * static_cast<double>(s[NANOGPT_SCALAR_BIAS1]);
   const AdamConstants c{static_cast<float>(beta1),    static_cast<float>(1.0 - beta1), static_cast<float>(beta2),
@@ -97,6 +111,7 @@ int32_t nesterov(uint64_t context, uint64_t m, uint64_t u, uint64_t flags, uint6
   check.address("m", m).address("u", u).address("flags", flags).address("g", g).address("scalars", scalars);
   check.size("count", count).below("slot", slot, "slots", slots);
   if (check.failed()) return check.status();
+  if (halted(scalars)) return NANOGPT_OK;
   float* const direction = memory<float>(u) + uint64_t{slot} * count;
   const float momentum = memory<const float>(scalars)[NANOGPT_SCALAR_MOMENTUM];
   double bad[1];
@@ -136,6 +151,7 @@ int32_t apply_update(uint64_t context, uint64_t p, uint64_t u, uint64_t scalars,
   Check check(context, "apply_update");
   check.address("p", p).address("u", u).address("scalars", scalars).size("count", count).below("slot", slot, "slots", slots);
   if (check.failed()) return check.status();
+  if (halted(scalars)) return NANOGPT_OK;
   const float* const direction = memory<const float>(u) + uint64_t{slot} * count;
   const double rate = static_cast<double>(memory<const float>(scalars)[NANOGPT_SCALAR_RATE]);
   const float step = static_cast<float>(factor * rate);

@@ -1,10 +1,11 @@
 // The context of a GPU: its ABI functions (create, destroy, error text, description, memory, copies, graphs) and the class
 // behind them, over the driver's table. Knows no op. Refuses what the driver refuses, with the driver's words. May include
-// only context.h, gemm_cublaslt.h, input_error.h, modules.h, staging.h and the standard library.
+// only context.h, gemm_cublaslt.h, input_error.h, modules.h, posts.h, staging.h and the standard library.
 #include "context.h"
 #include "gemm_cublaslt.h"
 #include "input_error.h"
 #include "modules.h"
+#include "posts.h"
 #include "staging.h"
 #include <cstdarg>
 #include <cstdio>
@@ -34,7 +35,8 @@ constexpr Result kNoDevice = 100;  // CUDA_ERROR_NO_DEVICE
 
 class GpuContext final : public Context {
  public:
-  GpuContext(const Driver& driver, uint32_t isa, int ordinal) : driver_(driver), staging_(std::make_unique<Staging>(driver)) {
+  GpuContext(const Driver& driver, uint32_t isa, int ordinal)
+      : driver_(driver), staging_(std::make_unique<Staging>(driver)), posts_(std::make_unique<Posts>(driver)) {
     const Result started = driver_.init(0);
     if (started == kNoDevice) throw NoGpu("The driver finds no GPU: " + words_of(driver_, started));
     require(started, "starting the driver");
@@ -60,6 +62,7 @@ class GpuContext final : public Context {
     driver_.memory_free(scratch_);
     driver_.memory_free(input_error_);
     staging_.reset();
+    posts_.reset();
     modules_.reset();
     driver_.stream_destroy(stream_);
     driver_.primary_context_release(device_);
@@ -162,6 +165,31 @@ class GpuContext final : public Context {
     if (const Result result = driver_.copy_to_host(&found, input_error_, sizeof found, stream_))
       return refuse(result, "copying", "from the GPU");
     if (const int32_t status = wait()) return status;
+    return tell(found);
+  }
+  // With what kernels have found in their input by then.
+  int32_t post(uint64_t* out, uint64_t address, size_t bytes) {
+    if (recording_) return refuse_recording("a post");
+    if (const Result result = posts_->post({input_error_, sizeof(InputError)}, {address, bytes}, stream_, out))
+      return refuse(result, "copying", "from the GPU");
+    if (*out == 0) return fail(NANOGPT_INVALID, "There are %zu posts that nobody has collected; collect some first", kMostPosts);
+    return NANOGPT_OK;
+  }
+  int32_t collect(void* target, uint64_t ticket) {
+    if (!posts_->has(ticket))
+      return fail(NANOGPT_INVALID, "There is no post to collect by the ticket %llu, or no longer",
+                  static_cast<unsigned long long>(ticket));
+    const char* copies = nullptr;
+    size_t bytes = 0;
+    if (const Result result = posts_->collect(ticket, &copies, &bytes)) return refuse(result, "running", "a kernel");
+    InputError found{};
+    std::memcpy(&found, copies, sizeof found);
+    std::memcpy(target, copies + sizeof found, bytes - sizeof found);
+    return tell(found);
+  }
+
+  // What kernels found in their input, once.
+  int32_t tell(const InputError& found) {
     if (found.limit == 0) return NANOGPT_OK;
     driver_.set_bytes(input_error_, 0, sizeof(InputError), stream_);
     const char* const what = found.limit == static_cast<uint32_t>(InputLimit::token)    ? "token"
@@ -252,6 +280,7 @@ class GpuContext final : public Context {
   std::unique_ptr<Modules> modules_;
   std::unique_ptr<Staging> staging_;
   std::unique_ptr<CublasLtProducts> cublaslt_;
+  std::unique_ptr<Posts> posts_;
   bool recording_ = false;
   char error_[kErrorBytes] = "";
 };
@@ -355,6 +384,21 @@ NANOGPT_EXPORT int32_t nanogpt_download(uint64_t context, uint64_t target, uint6
 }
 
 NANOGPT_EXPORT int32_t nanogpt_sync(uint64_t context) { return context == 0 ? NANOGPT_INVALID : gpu_at(context).sync(); }
+
+NANOGPT_EXPORT int32_t nanogpt_post(uint64_t context, uint64_t out_ticket, uint64_t address, double bytes) {
+  if (context == 0) return NANOGPT_INVALID;
+  if (out_ticket == 0 || address == 0 || !is_size(bytes) || bytes > nanogpt::kMostPostBytes)
+    return context_at(context).fail(NANOGPT_INVALID,
+                                    "A post takes an address for its ticket, one to copy from and 1 to 65536 bytes, found %.0f bytes",
+                                    bytes);
+  return gpu_at(context).post(reinterpret_cast<uint64_t*>(out_ticket), address, static_cast<size_t>(bytes));
+}
+
+NANOGPT_EXPORT int32_t nanogpt_collect(uint64_t context, uint64_t target, uint64_t ticket) {
+  if (context == 0) return NANOGPT_INVALID;
+  if (target == 0) return context_at(context).fail(NANOGPT_INVALID, "A collect takes an address to copy to, found 0");
+  return gpu_at(context).collect(reinterpret_cast<void*>(target), ticket);
+}
 
 NANOGPT_EXPORT int32_t nanogpt_graph_begin(uint64_t context) {
   return context == 0 ? NANOGPT_INVALID : gpu_at(context).graph_begin();

@@ -1,4 +1,4 @@
-// Launchers of the optimiser ops but Newton-Schulz. Those that count non-finite elements leave a count a block in scratch
+// Launchers of the guard and the optimiser ops but Newton-Schulz. Those that count non-finite elements leave a count a block in scratch
 // memory, which one more block adds. Refuse nothing but what abi.h says.
 // May include only launches.h, partial_sums.h and optimiser.h.
 #include "optimiser.h"
@@ -15,7 +15,7 @@ int32_t launch_counting(Context& context, const char* kernel, const Params& para
   shape.shared_bytes = kWarps * sizeof(uint32_t);
   if (const int32_t status = launch(context, kernel, shape, params)) return status;
   return launch(context, "count_total", {{1}, kSumThreads, kTotalBytes},
-                CountTotalParams{memory<float>(flags) + index, params.bad, shape.grid.x});
+                CountTotalParams{memory<float>(flags) + index, params.scalars, params.bad, shape.grid.x});
 }
 
 }  // namespace
@@ -37,6 +37,13 @@ int32_t frobenius_normalise(Context& context, void* y, const void* x, uint32_t b
 }  // namespace nanogpt::cuda
 
 using namespace nanogpt::cuda;
+
+NANOGPT_EXPORT int32_t nanogpt_guard(uint64_t context, uint64_t scalars, uint64_t loss) {
+  Check check(context, "guard");
+  check.address("scalars", scalars).address("loss", loss);
+  if (check.failed()) return check.status();
+  return launch(check.context(), "guard", {{1}, 32}, GuardParams{memory<float>(scalars), memory<const float>(loss)});
+}
 
 NANOGPT_EXPORT int32_t nanogpt_adam(uint64_t context, uint64_t p, uint64_t m, uint64_t v, uint64_t flags, uint64_t g,
                                     uint64_t scalars, uint32_t count, uint32_t index, double lr, double beta1, double beta2,

@@ -1,5 +1,5 @@
-// Optimiser kernels but Newton-Schulz: Adam, the momentum of Muon, the Frobenius norm and the update, each one pass over
-// memory (the norm two). Counts of non-finite elements are whole numbers, so that any grid gives the same; the norm's sum
+// Optimiser kernels but Newton-Schulz: the guard, Adam, the momentum of Muon, the Frobenius norm and the update, each one pass
+// over memory (the norm two). Counts of non-finite elements are whole numbers, so that any grid gives the same; the norm's sum
 // has a fixed order.
 // May include only vectors.h, reduce.h, optimiser.h and ../abi.h.
 #include "optimiser.h"
@@ -10,13 +10,18 @@
 namespace nanogpt::cuda {
 
 // Infinities and NaN by their exponent bits.
+DEVICE bool is_non_finite(float x) { return (bits_of(x) & 0x7f800000u) == 0x7f800000u; }
+
 template <uint32_t W>
 DEVICE uint32_t non_finite(const Floats<W>& x) {
   uint32_t count = 0;
   UNROLL
-  for (uint32_t k = 0; k < W; k++) count += (bits_of(x.at[k]) & 0x7f800000u) == 0x7f800000u;
+  for (uint32_t k = 0; k < W; k++) count += is_non_finite(x.at[k]);
   return count;
 }
+
+// Whether a guard has met a loss that is not finite: nothing may change any more.
+DEVICE bool halted(const float* scalars) { return scalars[NANOGPT_SCALAR_HALT] != 0.0f; }
 
 // Leaves the block's count at its place.
 DEVICE void leave_count(uint32_t count, uint32_t* counts) {
@@ -29,8 +34,13 @@ DEVICE void leave_count(uint32_t count, uint32_t* counts) {
   counts[blockIdx.x] = count;
 }
 
+KERNEL(guard, GuardParams, 32) {
+  if (threadIdx.x == 0 && is_non_finite(params.loss[0])) params.scalars[NANOGPT_SCALAR_HALT] = 1.0f;
+}
+
 KERNEL(adam, AdamParams, 256) {
   const AdamParams& c = params;
+  if (halted(c.scalars)) return;
   const float rate = static_cast<float>(c.lr * c.scalars[NANOGPT_SCALAR_RATE] * c.scalars[NANOGPT_SCALAR_BIAS1]);
   const float bias2 = c.scalars[NANOGPT_SCALAR_BIAS2];
   const bool packs = holds_packs<4>(c.p) && holds_packs<4>(c.m) && holds_packs<4>(c.v) && holds_packs<4>(c.g);
@@ -51,6 +61,7 @@ KERNEL(adam, AdamParams, 256) {
 
 KERNEL(nesterov, NesterovParams, 256) {
   const NesterovParams& c = params;
+  if (halted(c.scalars)) return;
   const float momentum = c.scalars[NANOGPT_SCALAR_MOMENTUM];
   const bool packs = holds_packs<4>(c.m) && holds_packs<4>(c.u) && holds_packs<4>(c.g);
   uint32_t bad = 0;
@@ -68,6 +79,7 @@ KERNEL(nesterov, NesterovParams, 256) {
 
 // The sum of the blocks' counts, up to 2^32 - 1 elements' worth, as the nearest float.
 KERNEL(count_total, CountTotalParams, 256) {
+  if (halted(params.scalars)) return;
   double sum = 0.0;
   for (uint32_t i = threadIdx.x; i < params.blocks; i += kSumThreads) sum += params.bad[i];
   sum = block_total(sum);
@@ -105,6 +117,7 @@ KERNEL(frobenius_scale_bf16_f32, FrobeniusParams, 256) { frobenius_scale<bf16, f
 KERNEL(frobenius_scale_bf16_bf16, FrobeniusParams, 256) { frobenius_scale<bf16, bf16>(params); }
 
 KERNEL(apply_update, ApplyUpdateParams, 256) {
+  if (halted(params.scalars)) return;
   const float step = static_cast<float>(params.factor * params.scalars[NANOGPT_SCALAR_RATE]);
   map<4>(params.count, params.p, [=](float p, float u) { return p - step * u; }, static_cast<const float*>(params.p), params.u);
 }

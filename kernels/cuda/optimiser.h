@@ -6,6 +6,11 @@
 
 namespace nanogpt::cuda {
 
+struct GuardParams {
+  float* scalars;
+  const float* loss;
+};
+
 // p, m, v, g: float32[count]. bad: non-finite elements of g that each block saw.
 struct AdamParams {
   float* p;
@@ -31,6 +36,7 @@ struct NesterovParams {
 // flag[0] = sum of `blocks` counts.
 struct CountTotalParams {
   float* flag;
+  const float* scalars;
   const uint32_t* bad;
   uint32_t blocks;
 };

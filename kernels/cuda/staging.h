@@ -1,6 +1,6 @@
 // Uploads through pinned memory, so that the caller's memory is free at once and the copy runs while the host goes on: a
-// ring of two halves, each with an event that says when its copy has ended. Waits only for a half that is still being
-// copied. Knows no op. May include only driver.h and the standard library.
+// ring of blocks, each with an event that says when its copy has ended. Waits only for a block that is still being copied,
+// which is one of kBlocks blocks before. Knows no op. May include only driver.h and the standard library.
 #pragma once
 #include "driver.h"
 
@@ -19,14 +19,15 @@ class Staging {
   Result upload(DevicePointer target, const void* source, size_t bytes, Stream stream);
 
  private:
-  static constexpr size_t kHalfBytes = size_t{8} << 20;
-  struct Half {
+  static constexpr size_t kBlockBytes = size_t{256} << 10;
+  static constexpr size_t kBlocks = 64;
+  struct Block {
     void* memory = nullptr;
     Event copied = nullptr;
   };
   const Driver& driver_;
-  Half halves_[2];
-  int next_ = 0;
+  Block blocks_[kBlocks];
+  size_t next_ = 0;
 };
 
 }  // namespace nanogpt::cuda

@@ -264,3 +264,10 @@ NANOGPT_EXPORT int32_t nanogpt_schedule(uint64_t context, uint32_t seed, uint32_
   schedule.processors = processors;
   return NANOGPT_OK;
 }
+
+NANOGPT_EXPORT int32_t nanogpt_waits(uint64_t context, uint64_t out_count) {
+  if (context == 0) return NANOGPT_INVALID;
+  if (out_count == 0) return nanogpt::cuda::context_at(context).fail(NANOGPT_INVALID, "Waits takes an address for its result");
+  *reinterpret_cast<uint64_t*>(out_count) = nanogpt::emulation::machine().waits;
+  return NANOGPT_OK;
+}

@@ -109,6 +109,7 @@ bool Machine::step(FakeStream* target) {
 int Machine::advance(int device, FakeStream* target, const std::function<bool()>& finished) {
   std::unique_lock<std::recursive_mutex> lock(mutex);
   auto until = std::chrono::steady_clock::now() + patience;
+  if (!finished()) waits++;
   for (;;) {
     const FakeDevice& d = *devices[static_cast<size_t>(device)];
     if (d.broken != 0) return refuse(d.broken, d.why);

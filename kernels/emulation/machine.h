@@ -88,6 +88,7 @@ class Machine {
   std::map<uint64_t, std::pair<size_t, int>> allocations;  // bytes and device by address
   std::map<uint64_t, size_t> host_allocations;
   std::chrono::milliseconds patience{10000};  // with peers of a collective that do not come
+  uint64_t waits = 0;                         // calls of advance() that were not finished from the first
 
   void restart(uint32_t device_count);
   // Adds work to the stream, or to the graph that it is being recorded into.

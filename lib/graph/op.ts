@@ -47,6 +47,7 @@ export const OP_NAMES = [
   "crossEntropyGrad",
   "headLoss",
   "headLossGrad",
+  "guard",
   "adam",
   "nesterov",
   "frobeniusNormalise",

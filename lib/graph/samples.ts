@@ -16,8 +16,8 @@ import { SAMPLES } from "./samples_table.ts";
 export type Draw =
   /** Normal, mean 0, this standard deviation. */
   | { readonly kind: "normal"; readonly scale: number }
-  /** Uniform between two bounds. */
-  | { readonly kind: "uniform"; readonly low: number; readonly high: number }
+  /** Uniform between two bounds; where `first` is given, only so many elements, and zeros after them. */
+  | { readonly kind: "uniform"; readonly low: number; readonly high: number; readonly first?: number }
   /** max(x, 0)^2 of normal x of standard deviation 1: what relu squared gives. */
   | { readonly kind: "reluSquared" }
   /** Whole numbers 0 .. below - 1; each is `eos` instead with this share. */
@@ -102,7 +102,9 @@ export function drawInput(c: Case, input: number): Float64Array {
     case "reluSquared":
       return drawNormal(stream, count).map((x) => Math.max(x, 0) ** 2);
     case "uniform":
-      return units(stream, count).map((u) => draw.low + (draw.high - draw.low) * u);
+      return units(stream, count).map((u, i) =>
+        i < (draw.first ?? count) ? draw.low + (draw.high - draw.low) * u : 0
+      );
     case "ids":
       return drawIds(stream, count, draw.below, draw.eos, draw.share ?? 0);
     case "starts":

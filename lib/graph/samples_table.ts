@@ -218,8 +218,8 @@ function heads(gradient: boolean): Sample[] {
 }
 
 const POSITIVE: Draw = { kind: "uniform", low: 0.1, high: 2 };
-/** The step's scalar buffer: rate, momentum and bias corrections between 0.5 and 1. */
-const SCALARS = drawn(real(8), { kind: "uniform", low: 0.5, high: 1 });
+/** The step's scalar buffer: rate, momentum and bias corrections between 0.5 and 1; nothing halts the update. */
+const SCALARS = drawn(real(8), { kind: "uniform", low: 0.5, high: 1, first: 4 });
 /** Counters of non-finite elements; what stands in the others must stay. */
 const FLAGS = real(5);
 const ADAM = { lr: 0.008, beta1: 0.9, beta2: 0.95, eps: 1e-8 };
@@ -338,6 +338,7 @@ export const SAMPLES: Readonly<Record<OpName, readonly Sample[]>> = {
   })),
   headLoss: heads(false),
   headLossGrad: heads(true),
+  guard: [{ inputs: [SCALARS, real(1)], attrs: {} }],
   adam: [1, 37, 4099].map((count, index) => ({
     inputs: [real(count), real(count), drawn(real(count), POSITIVE), FLAGS, real(count), SCALARS],
     attrs: { ...ADAM, index },

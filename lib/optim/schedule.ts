@@ -27,7 +27,7 @@ export interface OptimConfig {
 /** The keys that Muon's momentum depends on. */
 export type MomentumConfig = Pick<OptimConfig, "momentumStart" | "momentumEnd" | "momentumWarmupSteps">;
 
-/** Floats in the scalar buffer. */
+/** Floats in the scalar buffer: those of stepScalars, the guard's, which lasts from step to step, and some that are free. */
 export const SCALAR_COUNT = 8;
 
 /** Rate multiplier r(t) of step `t` (from 0): linear up over the warm-up, 1, linear down over the last warmdownSteps. */
@@ -45,12 +45,12 @@ export function momentumAt(optim: MomentumConfig, t: number): number {
   return (1 - share) * momentumStart + share * momentumEnd;
 }
 
-/** The scalar buffer of step `t`: rate, momentum, and Adam's two bias corrections 1/(1 - beta^(t+1)). */
+/** What the scalar buffer begins with at step `t`: rate, momentum, and Adam's two bias corrections 1/(1 - beta^(t+1)). */
 export function stepScalars(schedule: ScheduleConfig, optim: OptimConfig, t: number): number[] {
-  const scalars = new Array<number>(SCALAR_COUNT).fill(0);
-  scalars[0] = rateAt(schedule, t);
-  scalars[1] = momentumAt(optim, t);
-  scalars[2] = 1 / (1 - optim.beta1 ** (t + 1));
-  scalars[3] = 1 / (1 - optim.beta2 ** (t + 1));
-  return scalars;
+  return [
+    rateAt(schedule, t),
+    momentumAt(optim, t),
+    1 / (1 - optim.beta1 ** (t + 1)),
+    1 / (1 - optim.beta2 ** (t + 1)),
+  ];
 }

@@ -1,6 +1,6 @@
-// The optimisers' part of a step as a graph: Muon for the matrices of the blocks, Adam for the rest. A parameter is
-// known here only by name, shape and rate; the schedule's values come in at run time. Reads no gradient's value: a
-// step that is not finite is refused by lib/run. May import lib/base and the graph only.
+// The optimisers' part of a step as a graph: Muon for the matrices of the blocks, Adam for the rest, and the guard that
+// halts them. A parameter is known here only by name, shape and rate; the schedule's values come in at run time. Reads no
+// gradient's value: a step whose gradient is not finite is refused by lib/run. May import lib/base and the graph only.
 
 import { type DType, realOf } from "../base/dtype.ts";
 import { formatShape, type Shape } from "../base/shape.ts";
@@ -23,6 +23,19 @@ export function stateNames(parameter: Trained): string[] {
   return parameter.rate === "muonLr"
     ? [`${parameter.name}.momentum`]
     : [`${parameter.name}.m`, `${parameter.name}.v`];
+}
+
+/**
+ * The graph of a microbatch with its guard: where its output `loss` (1) is not finite, neither the update that follows nor
+ * a later one changes anything.
+ */
+export function guardedGraph(graph: Graph): Graph {
+  const { loss } = graph.outputs;
+  if (!loss) throw new RangeError(`The graph ${graph.name} has no loss to guard`);
+  const b = new GraphBuilder();
+  b.phase = "update";
+  b.apply("guard", [b.input(UPDATE_INPUTS.scalars, [SCALAR_COUNT], loss.dtype), loss]);
+  return { ...graph, nodes: [...graph.nodes, ...b.nodes] };
 }
 
 /**

@@ -114,6 +114,7 @@ const GROUP_OF: Readonly<Record<OpName, Group | null>> = {
   crossEntropyGrad: "head and loss",
   headLoss: "head and loss",
   headLossGrad: "head and loss",
+  guard: "optimisers",
   adam: "optimisers",
   nesterov: "optimisers",
   frobeniusNormalise: "optimisers",

@@ -7,7 +7,15 @@ import { bf16ToFloat, bytesOf, floatToBf16 } from "../base/dtype.ts";
 import { InternalError } from "../base/errors.ts";
 import { elementCount } from "../base/shape.ts";
 import type { Device, DeviceMemory, Recording } from "../../ffi/device.ts";
-import { type Lasting, lastingOf, type Place, type Plan, programOf, type Step } from "../plan/plan.ts";
+import {
+  type Lasting,
+  lastingOf,
+  type Place,
+  type Plan,
+  programOf,
+  type Step,
+  tensorBytes,
+} from "../plan/plan.ts";
 import { REFRESH, SETUP } from "../plan/build.ts";
 
 /** A program's calls, ready to be made. */
@@ -96,6 +104,23 @@ export class Executor {
     const bytes = new Uint8Array(count * bytesOf(tensor.dtype));
     this.#memory.download(tensor.offset + first * bytesOf(tensor.dtype), bytes);
     return decodeValues(tensor, bytes);
+  }
+
+  /** Whether the device goes on with programs while the host does something else. */
+  get runsAhead(): boolean {
+    return this.#memory.post !== undefined;
+  }
+
+  /**
+   * Begins to read the lasting tensor `name`; what it returns gives the values, once, and waits for nothing that was
+   * enqueued later.
+   */
+  post(name: string): () => Float64Array {
+    const tensor = lastingOf(this.plan, name);
+    const posted = this.#memory.post?.(tensor.offset, tensorBytes(tensor));
+    if (posted) return () => decodeValues(tensor, posted());
+    const values = this.read(name);
+    return () => values;
   }
 
   /** Reads the first `count` elements of any place of the plan; a short-lived one holds its value only for a while. */

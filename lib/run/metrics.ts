@@ -16,11 +16,17 @@ export interface MetricsRecord {
   valLoss?: number;
   lrScale: number;
   momentum: number;
+  /** Of its stepMs. */
   tokensPerSecond: number;
   /** Share of the machine's measured peak; null where none is measured. */
   peakShare: number | null;
+  /**
+   * Milliseconds of training until the step was done, from when the one before was, or from its own begin after a pause. A
+   * GPU works on while the host writes records and begins the next step: that is in here. All together they are the wall
+   * time of training.
+   */
   stepMs: number;
-  /** Milliseconds of the step's parts. */
+  /** Milliseconds that the host spent on the step's parts; on a GPU to enqueue them, and in `wait` for their end. */
   phaseMs: Readonly<Record<string, number>>;
 }
 

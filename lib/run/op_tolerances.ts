@@ -223,6 +223,7 @@ const OP_TOLERANCES: Readonly<Record<OpName, Row | null>> = {
       );
     },
   },
+  guard: one,
   adam: { reason: "a few float32 roundings; the step is at most about the rate", inside: few },
   nesterov: pointwise,
   frobeniusNormalise: { reason: "a long sum in double, one quotient", inside: few },

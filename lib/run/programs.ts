@@ -5,7 +5,7 @@
 import { accumulateGraph, type BatchShape, evaluateGraph, logitsGraph, predictGraph } from "../model/gpt.ts";
 import { type ModelConfig, parameterSpecs } from "../model/parameters.ts";
 import type { OptimConfig } from "../optim/schedule.ts";
-import { updateGraph } from "../optim/update.ts";
+import { guardedGraph, updateGraph } from "../optim/update.ts";
 import { buildPlan } from "../plan/build.ts";
 import type { Plan } from "../plan/plan.ts";
 import { activationType, planOptionsFor, type PlanTarget, type Precision } from "./devices.ts";
@@ -36,7 +36,7 @@ export function planRun(request: PlanRequest): Plan {
   const options = planOptionsFor(request);
   return buildPlan({
     ...(training && {
-      accumulate: accumulateGraph(model, batch, training.microbatches),
+      accumulate: guardedGraph(accumulateGraph(model, batch, training.microbatches)),
       update: updateGraph(parameterSpecs(model), training.optim, act, options.muonBatch ?? 1),
     }),
     forward: [

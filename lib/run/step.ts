@@ -1,8 +1,9 @@
-// One training step: the microbatches' gradients, the update, and the checks that both were finite. A bad loss stops
-// before the update; a bad gradient is found in it, and the parameters are then spoiled. Reads no shard and writes no
-// file. May import lib/run, lib/plan, the model's names, the optimisers and data's types.
+// One training step: the microbatches' gradients and the update, given to the device, and then, when it has done them, the
+// checks that both were finite. A bad loss halts the update on the device, so that the parameters stay; a bad gradient is
+// found in the update, and the parameters are then spoiled. Reads no shard and writes no file. May import lib/run,
+// lib/plan, the model's names, the optimisers and data's types.
 
-import type { Batch } from "../../data/loader.ts";
+import type { Batch, Microbatch } from "../../data/loader.ts";
 import { INPUTS } from "../model/gpt.ts";
 import type { ParameterSpec } from "../model/parameters.ts";
 import { type OptimConfig, type ScheduleConfig, stepScalars } from "../optim/schedule.ts";
@@ -22,7 +23,7 @@ export interface StepContext {
 /** What a step gives: the mean loss of its microbatches and the milliseconds of its parts. */
 export interface StepResult {
   readonly loss: number;
-  readonly phaseMs: { readonly accumulate: number; readonly update: number };
+  readonly phaseMs: Readonly<Record<string, number>>;
 }
 
 /** A step that met a NaN or infinity: which tensor held it first, and that of which microbatch where it is known. */
@@ -35,30 +36,63 @@ export class NonFinite extends Error {
   }
 }
 
-/** Runs step number `t` (from 0) on a batch. Throws NonFinite: for a loss before anything is updated, for a gradient after. */
-export function runStep(context: StepContext, batch: Batch, t: number): StepResult {
+/** A step given to the device: done where calls run to their end, enqueued on a GPU. */
+export interface BegunStep {
+  /**
+   * Waits for the step, and for nothing begun after it; to be called once. Throws NonFinite: for a loss, which no update
+   * has followed, not even of a step begun since, or for a gradient, which its update has followed.
+   */
+  settle(): StepResult;
+}
+
+/** Gives step number `t` (from 0) on a batch to the device; waits for nothing that a GPU does. */
+export function beginStep(context: StepContext, batch: Batch, t: number): BegunStep {
   const { executor } = context;
   const started = performance.now();
-  let sum = 0;
-  batch.microbatches.forEach((microbatch, m) => {
-    executor.write(INPUTS.tokens, microbatch.tokens);
-    executor.write(INPUTS.targets, microbatch.targets);
+  const losses = batch.microbatches.map((microbatch, m) => {
+    writeMicrobatch(executor, microbatch);
     executor.run(m === 0 ? ACCUMULATE_FIRST : ACCUMULATE_NEXT);
-    const loss = executor.read("loss")[0] ?? NaN;
-    if (!Number.isFinite(loss)) throw new NonFinite(explainLoss(context, ACCUMULATE_FIRST, loss), false, m);
-    sum += loss;
+    return executor.post("loss");
   });
   const accumulated = performance.now();
   executor.write(UPDATE_INPUTS.scalars, stepScalars(context.schedule, context.optim, t));
   executor.run("update");
-  const flags = executor.read(UPDATE_INPUTS.flags);
-  const bad = context.specs.find((_, i) => flags[i] !== 0);
-  if (bad) throw new NonFinite(`the gradient of ${bad.name}`, true);
+  const flags = executor.post(UPDATE_INPUTS.flags);
   executor.refresh();
+  const phaseMs = { accumulate: accumulated - started, update: performance.now() - accumulated };
+  return { settle: () => settle(context, batch, { losses, flags, phaseMs }) };
+}
+
+/** What is still to be read of a step. */
+interface Posted {
+  readonly losses: readonly (() => Float64Array)[];
+  readonly flags: () => Float64Array;
+  readonly phaseMs: StepResult["phaseMs"];
+}
+
+function settle(context: StepContext, batch: Batch, posted: Posted): StepResult {
+  const { executor, specs } = context;
+  const started = performance.now();
+  const flags = posted.flags(); // the last to come, so that one wait is enough
+  const wait = performance.now() - started;
+  const losses = posted.losses.map((loss) => loss()[0] ?? NaN);
+  const badLoss = losses.findIndex((loss) => !Number.isFinite(loss));
+  const microbatch = batch.microbatches[badLoss];
+  if (microbatch) {
+    writeMicrobatch(executor, microbatch);
+    throw new NonFinite(explainLoss(context, ACCUMULATE_FIRST, losses[badLoss] ?? NaN), false, badLoss);
+  }
+  const badGradient = specs.find((_, i) => flags[i] !== 0);
+  if (badGradient) throw new NonFinite(`the gradient of ${badGradient.name}`, true);
   return {
-    loss: sum / batch.microbatches.length,
-    phaseMs: { accumulate: accumulated - started, update: performance.now() - accumulated },
+    loss: losses.reduce((sum, loss) => sum + loss, 0) / losses.length,
+    phaseMs: { ...posted.phaseMs, ...(executor.runsAhead && { wait }) },
   };
+}
+
+function writeMicrobatch(executor: Executor, { tokens, targets }: Microbatch): void {
+  executor.write(INPUTS.tokens, tokens);
+  executor.write(INPUTS.targets, targets);
 }
 
 /** Where a bad loss came from: a parameter gone bad, or the first bad tensor of `program`, run again. */

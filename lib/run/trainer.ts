@@ -1,6 +1,7 @@
-// The training loop: batches, steps, validation, checkpoints, samples, stopping. Says everything that happens as
-// events and log lines; prints nothing, and never trains on from numbers that are not finite. May import lib/base,
-// lib/config, the model, optimisers and plan, lib/run, data/ and ffi/.
+// The training loop: batches, steps, validation, checkpoints, samples, stopping. A GPU is given a step while it still works
+// on the one before, unless something must look at the model in between. Says everything that happens as events and log
+// lines; prints nothing, and never trains on from numbers that are not finite. May import lib/base, lib/config, the model,
+// optimisers and plan, lib/run, data/ and ffi/.
 
 import { type Batch, DataLoader, type LoaderState } from "../../data/loader.ts";
 import { ValidationReader } from "../../data/validation.ts";
@@ -20,7 +21,7 @@ import { shardsOf } from "./inputs.ts";
 import type { MetricsRecord } from "./metrics.ts";
 import { planRun } from "./programs.ts";
 import { contextRows, writeText } from "./sample.ts";
-import { explainLoss, NonFinite, runStep, type StepResult } from "./step.ts";
+import { beginStep, type BegunStep, explainLoss, NonFinite, type StepResult } from "./step.ts";
 import { firstBadParameter } from "./nonfinite.ts";
 import { lockFolder, RunLog } from "./run_log.ts";
 import { peakFlops } from "./step_times.ts";
@@ -88,6 +89,15 @@ async function openData(request: TrainRequest): Promise<RunData> {
   return { loader, validation };
 }
 
+/** A step given to the device and not yet settled. */
+interface StepUnderWay {
+  readonly step: BegunStep;
+  readonly batch: Batch;
+  /** Where the loader stood before its batch. */
+  readonly loader: LoaderState;
+  readonly dataMs: number;
+}
+
 /** One run from its first step here to its last. */
 class TrainingRun {
   readonly #config: Config;
@@ -100,16 +110,19 @@ class TrainingRun {
   readonly #checkpoints: CheckpointStore;
   readonly #stepFlops: number;
   readonly #peak: DevicePeak | undefined;
-  /** Steps done since the beginning of the run, and the step of the newest checkpoint; -1: there is none. */
+  /** Steps settled since the beginning of the run, and the step of the newest checkpoint; -1: there is none. */
   #done = 0;
   #saved = -1;
+  /** The step after them, where it has been begun. */
+  #underWay: StepUnderWay | undefined;
   /** The batch of the step done last. */
   #batch: Batch | undefined;
   #valLoss: number | undefined;
   /** Whether a validation was given up because the run should stop. */
   #cutOff = false;
-  /** Time spent in training steps here, evaluation, checkpoints and start-up excluded. */
+  /** Time spent in training steps here, evaluation, checkpoints and start-up excluded, and when it was last counted up to. */
   #trainMs = 0;
+  #countedTo = 0;
   #stepsHere = 0;
 
   constructor(request: TrainRequest, say: Say, data: RunData, executor: Executor) {
@@ -176,19 +189,13 @@ class TrainingRun {
 
   async #loop(log: RunLog): Promise<void> {
     const { steps } = this.#config.schedule;
-    while (this.#done < steps && !this.#stop.isSet()) {
-      const record = await this.#step();
-      const { valEvery, checkpointEvery, sampleEvery } = this.#config.run;
-      try {
-        log.training(record, this.#trainMs, this.#stepsHere);
-        if (this.#due(valEvery)) await this.#validate(record, log);
-      } finally {
-        log.record(record); // with the validation, if there was one
-      }
-      this.#say({ kind: "step", record, secondsLeft: this.#meanStepMs * (steps - this.#done) / 1000 });
-      if (sampleEvery > 0 && this.#done % sampleEvery === 0) this.#sample(log);
-      if (this.#due(checkpointEvery)) this.#checkpoint();
+    while (this.#begun < steps && !this.#stop.isSet()) {
+      const next = await this.#begin(log);
+      await this.#settle(log); // the step before, where the device runs ahead
+      this.#underWay = next;
+      if (!this.#executor.runsAhead || this.#pausesAfter(this.#begun)) await this.#settle(log);
     }
+    await this.#settle(log);
     const interrupted = this.#done < steps || this.#cutOff;
     if (this.#saved !== this.#done) this.#checkpoint();
     const { step, valLoss } = { step: this.#done, valLoss: this.#valLoss };
@@ -196,31 +203,67 @@ class TrainingRun {
     this.#say({ kind: "end", step, interrupted, valLoss, trainSeconds: this.#trainMs / 1000 });
   }
 
-  /** Whether something done every so many steps, and at the end, is due now. */
-  #due(every: number): boolean {
-    return this.#done === this.#config.schedule.steps || (every > 0 && this.#done % every === 0);
+  /** Steps begun since the beginning of the run. */
+  get #begun(): number {
+    return this.#done + (this.#underWay ? 1 : 0);
   }
 
-  get #meanStepMs(): number {
-    return this.#stepsHere > 0 ? this.#trainMs / this.#stepsHere : 0;
+  /** Whether something that looks at the model is due after a step, so that the next must not have begun. */
+  #pausesAfter(step: number): boolean {
+    const { valEvery, checkpointEvery, sampleEvery } = this.#config.run;
+    return [valEvery, checkpointEvery, sampleEvery].some((every) => this.#due(every, step));
   }
 
-  async #step(): Promise<MetricsRecord> {
+  /** Whether something done every so many steps, and at the end, is due after a step. */
+  #due(every: number, step: number = this.#done): boolean {
+    return step === this.#config.schedule.steps || (every > 0 && step % every === 0);
+  }
+
+  /** Gives the next step to the device. */
+  async #begin(log: RunLog): Promise<StepUnderWay> {
+    const { optim, schedule } = this.#config;
+    const started = performance.now();
+    if (!this.#underWay) this.#countedTo = started;
+    const loader = this.#data.loader.state();
+    const batch = await this.#keeping(log, () => this.#data.loader.next());
+    const dataMs = performance.now() - started;
+    const context = { executor: this.#executor, specs: this.#specs, optim, schedule };
+    return { step: beginStep(context, batch, this.#begun), batch, loader, dataMs };
+  }
+
+  /** Waits for the step under way, if there is one, and does what is due after it. */
+  async #settle(log: RunLog): Promise<void> {
+    if (!this.#underWay) return;
+    const record = this.#finish(this.#underWay);
+    const { valEvery, checkpointEvery, sampleEvery } = this.#config.run;
+    try {
+      log.training(record, this.#trainMs, this.#stepsHere);
+      if (this.#due(valEvery)) await this.#validate(record, log);
+    } finally {
+      log.record(record); // with the validation, if there was one
+    }
+    const stepsLeft = this.#config.schedule.steps - this.#done;
+    this.#say({ kind: "step", record, secondsLeft: this.#trainMs / this.#stepsHere * stepsLeft / 1000 });
+    if (sampleEvery > 0 && this.#done % sampleEvery === 0) this.#sample(log);
+    if (this.#due(checkpointEvery)) this.#checkpoint();
+  }
+
+  /** The record of the step under way, which is no more. */
+  #finish({ step, batch, loader, dataMs }: StepUnderWay): MetricsRecord {
     const { optim, schedule } = this.#config;
     const t = this.#done;
-    const started = performance.now();
-    const at = this.#data.loader.state();
-    const batch = await this.#keeping(() => this.#data.loader.next());
-    const loaded = performance.now();
+    this.#underWay = undefined;
     let result: StepResult;
     try {
-      result = runStep({ executor: this.#executor, specs: this.#specs, optim, schedule }, batch, t);
+      result = step.settle();
     } catch (error) {
       if (!(error instanceof NonFinite)) throw error;
-      throw this.#nonFinite(error, batch, t + 1, at);
+      throw this.#nonFinite(error, batch, t + 1, loader);
     }
     this.#batch = batch;
-    const stepMs = performance.now() - started;
+    const now = performance.now();
+    const stepMs = now - this.#countedTo;
+    this.#countedTo = now;
     this.#done++;
     this.#stepsHere++;
     this.#trainMs += stepMs;
@@ -232,7 +275,7 @@ class TrainingRun {
       tokensPerSecond: this.#tokensPerStep / stepMs * 1000,
       peakShare: this.#peakShare(stepMs),
       stepMs,
-      phaseMs: { data: loaded - started, ...result.phaseMs },
+      phaseMs: { data: dataMs, ...result.phaseMs },
     };
   }
 
@@ -242,12 +285,11 @@ class TrainingRun {
   }
 
   async #validate(record: MetricsRecord, log: RunLog): Promise<void> {
-    const loss = await this.#keeping(() =>
+    const loss = await this.#keeping(log, () =>
       validationLoss(this.#executor, this.#data.validation, {
         stop: () => this.#stop.isSet(),
         progress: (share) => this.#say({ kind: "validating", step: this.#done, share }),
-      })
-    );
+      }));
     this.#cutOff = loss === undefined;
     if (loss === undefined) return;
     if (!Number.isFinite(loss)) {
@@ -298,11 +340,12 @@ class TrainingRun {
     return firstBadParameter(this.#executor, this.#specs.map(({ name }) => name));
   }
 
-  /** Does what the data can make fail; the steps done so far are then in a checkpoint before it is thrown. */
-  async #keeping<T>(action: () => Promise<T>): Promise<T> {
+  /** Does what the data can make fail; the steps begun so far are then in a checkpoint before it is thrown. */
+  async #keeping<T>(log: RunLog, action: () => Promise<T>): Promise<T> {
     try {
       return await action();
     } catch (error) {
+      await this.#settle(log);
       if (this.#done > 0 && this.#saved !== this.#done) this.#checkpoint();
       throw error;
     }

@@ -4,7 +4,7 @@
 import { assertEquals } from "@std/assert";
 import { assertClose } from "../../lib/base/compare.ts";
 import { PRESETS } from "../../lib/config/presets.ts";
-import { momentumAt, rateAt, SCALAR_COUNT, stepScalars } from "../../lib/optim/schedule.ts";
+import { momentumAt, rateAt, stepScalars } from "../../lib/optim/schedule.ts";
 import { interpretOp } from "../../lib/run/interpret.ts";
 
 const { optim: RECORD, schedule: RECORD_SCHEDULE } = PRESETS["speedrun-2024-11-19"].values;
@@ -40,17 +40,16 @@ Deno.test("momentum goes from start to end over its warm-up; without one it is a
   assertEquals(momentumAt({ ...RECORD, momentumWarmupSteps: 0 }, 0), 0.95);
 });
 
-Deno.test("the scalar buffer holds rate, momentum and Adam's corrections", () => {
+Deno.test("the scalar buffer begins with rate, momentum and Adam's corrections", () => {
   const scalars = stepScalars(RECORD_SCHEDULE, RECORD, 1);
-  assertEquals(scalars.length, SCALAR_COUNT);
   const momentum = 0.85 + 0.1 * (1 / 500);
-  assertClose(scalars, [1, momentum, 1 / (1 - 0.81), 1 / (1 - 0.9025), 0, 0, 0, 0], ROUNDED);
+  assertClose(scalars, [1, momentum, 1 / (1 - 0.81), 1 / (1 - 0.9025)], ROUNDED);
 });
 
 const vector = (count: number) => ({ shape: [count], dtype: "f64" }) as const;
 
 Deno.test("Adam's first step moves each parameter by about the rate, against its gradient's sign", () => {
-  const scalars = stepScalars({ steps: 4, warmupSteps: 2, warmdownSteps: 0 }, RECORD, 0);
+  const scalars = [...stepScalars({ steps: 4, warmupSteps: 2, warmdownSteps: 0 }, RECORD, 0), 0, 0, 0, 0];
   const attrs = { index: 1, lr: 0.01, beta1: 0.9, beta2: 0.95, eps: 1e-8 };
   const inputs = [[1, 1, 1], [0, 0, 0], [0, 0, 0], [7, 7], [2, -3, 0], scalars];
   const [p, m, v, flags] = interpretOp("adam", attrs, inputs.map((x) => vector(x.length)), inputs);

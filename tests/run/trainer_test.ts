@@ -21,12 +21,13 @@ import {
   trainArgs,
 } from "../cli/small_run.ts";
 import { putShard } from "../data/helpers.ts";
+import { NO_EMULATED } from "../ffi/gpu_devices.ts";
 
 const assets: Assets = {
   libraries: {
     cpu: join(ROOT, "build", "libnanogpt_cpu.so"),
     cuda: "",
-    emulated: "",
+    emulated: join(ROOT, "build", "libnanogpt_emulated.so"),
     emulatedChecked: "",
   },
   corpus: "",
@@ -55,7 +56,8 @@ async function trainSmall(folder: string, name: string, options: Options = {}): 
   const flag = new StopFlag(stop);
   const events: TrainEvent[] = [];
   await Deno.mkdir(join(folder, name), { recursive: true });
-  const environment = { isa: undefined, emulation: undefined };
+  // On the emulated GPU by a seed that leaves work undone until a wait needs it.
+  const environment = { isa: undefined, emulation: "fast:1:2" };
   await train(
     {
       kind: "train",
@@ -221,5 +223,76 @@ Deno.test("Data that go wrong in the middle cost no step: a checkpoint comes bef
       const error = await assertRejects(() => trainSmall(folder, "val"), UserError);
       assertStringIncludes(error.message, "token 999 at position 200");
       assertEquals([stepsKept(join(folder, "val")), metricsOf(join(folder, "val")).length], [[5], 5]);
+    });
+  }));
+
+/** On the emulated GPU: where a step is begun while the one before is under way, and its numbers in float32. */
+const EMULATED = { "device.kind": "emulated", "device.precision": "fp32" };
+
+Deno.test("On a GPU a step is begun before the one before it is told of, and nothing else changes", {
+  ignore: NO_EMULATED,
+}, (t) =>
+  inRunFolder(async (folder) => {
+    const whole = join(folder, "whole");
+    const events = await trainSmall(folder, "whole", { values: EMULATED });
+    const expected = { digest: await checkpointDigest(whole, 15), course: courseOf(whole) };
+    await t.step("every step is told of, in order, before what comes after it", () => {
+      const told = events.flatMap((event): (number | string)[] =>
+        event.kind === "step"
+          ? [event.record.step]
+          : event.kind === "validation" || event.kind === "checkpoint"
+          ? [`${event.kind} ${event.step}`]
+          : []
+      );
+      const from = (first: number) => Array.from({ length: 5 }, (_, i) => first + i);
+      const upTo = (first: number) => [...from(first).slice(0, 4), `validation ${first + 4}`, first + 4];
+      assertEquals(told, [...upTo(1), ...upTo(6), ...upTo(11), "checkpoint 15"]);
+      assertEquals(metricsOf(whole).map(({ step }) => step), [...from(1), ...from(6), ...from(11)]);
+    });
+    await t.step("the steps' times are the wall time of training", () => {
+      const sum = metricsOf(whole).reduce((sum, { stepMs }) => sum + Number(stepMs), 0);
+      // Sums of the same numbers in the same order, but for the text of metrics.jsonl.
+      assert(Math.abs(sum / 1000 - endOf(events).trainSeconds) < 1e-6);
+      assertEquals(
+        metricsOf(whole).map(({ phaseMs }) => Object.keys(Object(phaseMs)).join()),
+        new Array(15).fill("data,accumulate,update,wait"),
+      );
+    });
+    await t.step("the bits are those of a run that stops for a checkpoint after every step", async () => {
+      const values = { ...EMULATED, "run.checkpointEvery": 1, "run.keepCheckpoints": 20 };
+      await trainSmall(folder, "paused", { values });
+      assertEquals(await checkpointDigest(join(folder, "paused"), 15), expected.digest);
+      assertEquals(courseOf(join(folder, "paused")), expected.course);
+    });
+    await t.step(
+      "a run stopped when it tells of a step has begun the next, and ends after that",
+      async () => {
+        const stopAt = (event: TrainEvent) => event.kind === "step" && event.record.step === 7;
+        const first = endOf(await trainSmall(folder, "stopped", { values: EMULATED, stopAt }));
+        assertEquals([first.step, first.interrupted], [8, true]);
+        const stopped = join(folder, "stopped");
+        assertEquals([stepsKept(stopped), metricsOf(stopped).length], [[8], 8]);
+        assertEquals(
+          await checkpointDigest(stopped, 8),
+          await checkpointDigest(join(folder, "paused"), 8),
+          "the state after the step, with the loader behind its batch",
+        );
+        await trainSmall(folder, "stopped", { values: EMULATED, resume: "auto" });
+        assertEquals(await checkpointDigest(stopped, 15), expected.digest);
+        assertEquals(courseOf(stopped), expected.course);
+      },
+    );
+    await t.step("data that go wrong while a step is under way do not cost it", async () => {
+      const bad = someTokens(14 * STEP_TOKENS + 9, 2);
+      bad[2 * STEP_TOKENS + 7] = 256;
+      const spoilt = await putShard(folder, "spoilt", bad);
+      const stopAt = ({ kind }: TrainEvent) => {
+        if (kind === "start") Deno.copyFileSync(spoilt, join(folder, "train_1.bin"));
+        return false;
+      };
+      await assertRejects(() => trainSmall(folder, "spoilt run", { values: EMULATED, stopAt }), UserError);
+      const run = join(folder, "spoilt run");
+      assertEquals([stepsKept(run), metricsOf(run).length], [[12], 12]);
+      assertEquals(await checkpointDigest(run, 12), await checkpointDigest(join(folder, "paused"), 12));
     });
   }));

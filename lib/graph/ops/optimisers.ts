@@ -1,4 +1,4 @@
-// Rows of the optimiser ops: Adam, Nesterov momentum, Newton-Schulz orthogonalisation, the update of a parameter.
+// Rows of the optimiser ops: the guard before them, Adam, Nesterov momentum, Newton-Schulz orthogonalisation, the update of a parameter.
 // Nothing is differentiated through them; what lasts from step to step is updated in place. The schedule is not known
 // here: its values come in the step's scalar buffer. May import lib/base and the graph's own types, builder and row
 // helpers; no device and no model.
@@ -61,8 +61,18 @@ function expandNewtonSchulz(b: GraphBuilder, inputs: readonly Value[], attrs: At
 }
 
 export const OPTIMISER_OPS: Rows<
-  "adam" | "nesterov" | "frobeniusNormalise" | "newtonSchulz" | "applyUpdate"
+  "guard" | "adam" | "nesterov" | "frobeniusNormalise" | "newtonSchulz" | "applyUpdate"
 > = {
+  guard: {
+    inputs: ["scalars", "loss"],
+    outputs: ["scalars"],
+    infer: (inputs) => firsts(inputs, 1),
+    gradient: "none",
+    flops: () => 0,
+    symbol: "nanogpt_guard",
+    args: () => [],
+    inPlace: { 0: 0 },
+  },
   adam: {
     inputs: ["p", "m", "v", "flags", "g", "scalars"],
     outputs: ["p", "m", "v", "flags"],
