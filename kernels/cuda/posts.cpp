@@ -1,5 +1,6 @@
 // The slots behind posts. A slot that is taken has its own memory and event, so that a collect waits for its copies alone.
-// Reports what the driver says, and knows no context. May include only posts.h and the standard library.
+// Reports what the driver says, knows no context and no kernel. May include only posts.h and the standard
+// library.
 #include "posts.h"
 
 namespace nanogpt::cuda {
