@@ -69,6 +69,33 @@ Deno.test("benchTraining() times the part asked for, with all fields of a result
   assert(Math.abs((half.peakShare ?? 0) / (figures.peakShare ?? 1) - 2) < 1e-12);
 });
 
+Deno.test(
+  "benchTraining() times finished work where calls are only enqueued",
+  { ignore: NO_EMULATED },
+  async () => {
+    const device = openEmulated({ seed: 1 }); // work is left undone until a wait needs it
+    const waits: number[] = [];
+    try {
+      await benchTraining(tinyWork("step"), {
+        device,
+        peak: undefined,
+        precision: "fp32",
+        budget: { ms: 10_000, mostRuns: 2 },
+        byStep: false,
+        between() {
+          const before = device.waits();
+          device.sync();
+          waits.push(device.waits() - before);
+          return Promise.resolve();
+        },
+      });
+    } finally {
+      device.close();
+    }
+    assertEquals(waits, [1, 1], "for the sync's own copy, and for nothing before it");
+  },
+);
+
 Deno.test("benchTraining() of an optimiser step has no tokens, and its flops are Muon's and Adam's", async () => {
   const [update, step, accumulate] = [
     await benchTiny("update"),
