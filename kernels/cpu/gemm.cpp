@@ -4,8 +4,9 @@
 // one strip of the shared operand at a time, which stays in L1. Sums run over k in pieces cut by (m, n, k) alone, so
 // that threads and blocks change no result. It knows no instruction and no op.
 #include "gemm.h"
+#include "few_rows.h"
 #include "micro.h"
-#include "relu.h"
+#include "output.h"
 #include <algorithm>
 
 namespace nanogpt::NANOGPT_ISA_NAMESPACE {
@@ -64,55 +65,6 @@ void pack_part(float* out, const Operand& operand, int64_t row, int64_t rows, in
   } else {
     const float* data = static_cast<const float*>(operand.data) + first;
     pack_block<Layout>(out, Block<float>{data, operand.ld, rows, depth}, columns, padded, words);
-  }
-}
-
-// ---- Epilogue --------------------------------------------------------------------------------------------------
-
-// What happens to finished sums on their way into c.
-struct Output {
-  void* c;
-  int64_t ldc;
-  uint32_t dtype;
-  bool accumulate;
-  const void* residual;
-  Finish finish;
-};
-
-// Rows of c by vectors: `one` of sums where c has no residual, `two` of residual and sums where it has.
-template <class T, class One, class Two>
-void finish_rows(const Output& out, const float* sums, int64_t ld, int64_t row, int64_t column, int64_t rows, int64_t columns,
-                 One one, Two two) {
-  for (int64_t i = 0; i < rows; i++) {
-    const int64_t at = (row + i) * out.ldc + column;
-    T* c = static_cast<T*>(out.c) + at;
-    const T* added = out.accumulate ? c : out.residual != nullptr ? static_cast<const T*>(out.residual) + at : nullptr;
-    const float* sum = sums + i * ld;
-    by_vectors(columns, [&](int64_t j, auto lanes) {
-      const vf x = load(sum + j, lanes);
-      store(c + j, added ? two(load(added + j, lanes), x) : one(x), lanes);
-    });
-  }
-}
-
-template <class T>
-void finish_tile(const Output& out, const float* sums, int64_t ld, int64_t row, int64_t column, int64_t rows, int64_t columns) {
-  const auto same = [](vf sum) { return sum; };
-  const auto add = [](vf added, vf sum) { return added + sum; };
-  const auto square = [](vf sum) { return relu_squared(sum); };
-  const auto grad = [](vf y, vf sum) { return relu_squared_grad(y, sum); };
-  switch (out.finish) {
-    case Finish::added: return finish_rows<T>(out, sums, ld, row, column, rows, columns, same, add);
-    case Finish::relu_squared: return finish_rows<T>(out, sums, ld, row, column, rows, columns, square, add);
-    case Finish::relu_squared_grad: return finish_rows<T>(out, sums, ld, row, column, rows, columns, same, grad);
-  }
-}
-
-void finish(const Output& out, const float* sums, int64_t ld, int64_t row, int64_t column, int64_t rows, int64_t columns) {
-  if (out.dtype == NANOGPT_BF16) {
-    finish_tile<bf16>(out, sums, ld, row, column, rows, columns);
-  } else {
-    finish_tile<float>(out, sums, ld, row, column, rows, columns);
   }
 }
 
@@ -354,7 +306,10 @@ void multiply_blocks(float* c, int64_t ldc, const float* a, int64_t depth, const
 
 void multiply(Context& context, const Product& product) {
   const bool precise = product.a.dtype == NANOGPT_F32 && product.b.dtype == NANOGPT_F32;
-  if (precise) {
+  if (has_few_rows(product)) {
+    if (precise) multiply_few_rows<FloatWord<false>>(context, product);
+    else multiply_few_rows<FloatWord<true>>(context, product);
+  } else if (precise) {
     multiply_any<FloatEngine>(context, product);
   } else {
     multiply_any<Bf16Engine>(context, product);

@@ -87,6 +87,9 @@ const PRODUCTS = [
   [40, 72, 24, 0, 1],
   [136, 264, 200, 1, 0],
   [33, 40, 104, 0, 0],
+  [2, 133, 77, 0, 1],
+  [3, 70, 301, 1, 0],
+  [7, 65, 131, 0, 0],
 ] as const;
 
 /** Products; `third` adds a matrix of the result's shape. Types of a, b and the result follow. */

@@ -56,13 +56,20 @@ function withRunner(
   }
 }
 
-// Around one vector, one strip and one tile of every set; 513 and 1100 cross the depths of a microkernel call and of a
+// Around one vector, one strip and one tile of every set, and around the most rows that are multiplied unpacked; 513 and 1100 cross the depths of a microkernel call and of a
 // block, 4500 that of the shared operand.
-const SMALL: readonly Sizes[] = [[1, 1, 1], [7, 13, 77], [131, 1, 33], [1, 131, 64], [13, 77, 131], [
-  33,
-  65,
-  32,
-]];
+const SMALL: readonly Sizes[] = [
+  [1, 1, 1],
+  [7, 13, 77],
+  [9, 13, 77],
+  [131, 1, 33],
+  [1, 131, 64],
+  [2, 133, 301],
+  [3, 67, 1031],
+  [8, 65, 31],
+  [13, 77, 131],
+  [33, 65, 32],
+];
 const DEEP: readonly Sizes[] = [[77, 131, 513], [40, 30, 1100], [15, 37, 4500]];
 const FEW_FORMS = allForms().filter((_, index) => index % 5 === 0);
 
@@ -87,7 +94,7 @@ for (const isa of SETS) {
   });
 
   Deno.test(`matmul() gives the same bits on 1, 2 and 5 threads of ${isa}`, () => {
-    for (const sizes of [[300, 200, 700], [90, 400, 1500]] satisfies Sizes[]) {
+    for (const sizes of [[300, 200, 700], [90, 400, 1500], [7, 701, 901]] satisfies Sizes[]) {
       const [m, n, k] = sizes;
       const a = roughValues(m * k, 8), b = roughValues(k * n, 9), before = roughValues(m * n, 10);
       for (const type of ["f32", "bf16"] as const) {
