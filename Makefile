@@ -85,7 +85,7 @@ build/page/page.css: $(PAGE_SOURCES) | bootstrap
 demo: nanogpt
 	@scripts/demo.sh
 
-test: nanogpt emulated build/libnanogpt_cpu_simulated.so build/launcher/stored
+test: nanogpt emulated cuda-facts build/libnanogpt_cpu_simulated.so build/launcher/stored
 	@scripts/gate.sh "$(DENO)"
 
 sanitize: bootstrap compiler build/libnanogpt_cpu_asan.so build/libnanogpt_cpu_tsan.so

@@ -1,5 +1,6 @@
-// The products of the wgmma attention kernels, and how a warpgroup's 64 rows of sums leave: of tiles of heads of width 128, as
-// wgmma lays them out. Issues only; who calls fences, pins and waits. May include only attention_wgmma_ring.h and vectors.h.
+// The products of the wgmma attention kernels, of tiles of heads of width 128, and how a warpgroup's 64 rows of sums leave.
+// Issues products only: who calls fences, pins and waits. Knows no softmax. May include only attention_wgmma_ring.h and
+// vectors.h.
 #pragma once
 #include "attention_wgmma_ring.h"
 #include "vectors.h"

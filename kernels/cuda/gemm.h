@@ -66,8 +66,8 @@ struct Product {
 // Enqueues a product in a form (a NANOGPT_FORM code). `op` names the caller in error texts. Limits of NANOGPT_FORM_MMA
 // and NANOGPT_FORM_WGMMA: a and b are bf16, their rows (ld) and batch strides multiples of 8 elements, their addresses of 16
 // bytes; m, n and k are any. They may use the context's scratch memory. A finish is there for the transpositions that its op
-// has (relu_squared and softcap: b transposed, relu_squared_grad: neither). NANOGPT_FORM_CUBLASLT has no finish; its limits
-// are in gemm_cublaslt.h.
+// has (relu_squared_grad: neither, the others: b transposed). NANOGPT_FORM_CUBLASLT has no finish; its limits are in
+// gemm_cublaslt.h.
 int32_t multiply(Context& context, const char* op, const Product& product, uint32_t form);
 
 }  // namespace nanogpt::cuda

@@ -179,7 +179,7 @@ function kernelsOf(step: Step, group: Group, keys: number): Kernel[] {
   }
 }
 
-/** Newton-Schulz on a batch: ranks share out its matrices, so that each works on a smaller one, or there are some idle. */
+/** Newton-Schulz on a batch: ranks share out its matrices, each works on fewer at a time; a matrix is never shared. */
 function batchOf(step: Step, group: Group, { ranks }: StepShape): Counted {
   const [batch, rows, columns, iterations] = step.args.map(whole);
   const sharing = Math.min(ranks, whole(batch));

@@ -59,7 +59,7 @@ export function interpretOp(
   inputs: readonly TensorType[],
   numbers: readonly ArrayLike<number>[],
 ): Numbers[] {
-  const [members = 1, ...shape] = at(inputs, 0).shape;
+  const [members = 1, ...shape] = inputs[0]?.shape ?? [];
   if (OPS[op].batched && shape.length === 2) {
     const types = inputs.map((type) => ({ ...type, shape }));
     const made = Array.from({ length: members }, (_, i) => {

@@ -134,17 +134,17 @@ MISUSE(product_with_base_offset, 128, "base offset")
 KERNEL(product_that_starts_inside_a_pattern, WordParams, 128) { product<0>(128, false); }
 MISUSE(product_that_starts_inside_a_pattern, 128, "not in the first row")
 KERNEL(product_beyond_shared_memory, WordParams, 128) { product<0>(15 * 1024, false); }
-MISUSE(product_beyond_shared_memory, 128, "the block has|unwritten memory")
+MISUSE(product_beyond_shared_memory, 128, "unwritten memory: asynchronous read of 16 bytes")
 KERNEL(product_whose_registers_change, WordParams, 128) { product<0>(0, true); }
 MISUSE(product_whose_registers_change, 128, "registers of a")
 
 // ---- copies to global memory ----
 
-// Words go through a staging buffer twice.
-template <bool wait_for_reads, bool fence, bool wait_at_end = true>
+// Words go through a staging buffer, twice if not told otherwise.
+template <bool wait_for_reads, bool fence, bool wait_at_end = true, uint32_t rounds = 2>
 DEVICE void stage(const WordParams& params) {
   uint32_t* const staging = reinterpret_cast<uint32_t*>(aligned_memory());
-  for (uint32_t round = 0; round < 2; round++) {
+  for (uint32_t round = 0; round < rounds; round++) {
     for (uint32_t i = threadIdx.x; i < 256; i += 32) {
       uint32_t word = params.in[round * 256 + i];
       staging[i] = bits_of(static_cast<float>(word));
@@ -170,10 +170,11 @@ DEVICE void stage(const WordParams& params) {
 KERNEL(staging_waited_for, WordParams, 32) { stage<true, true>(params); }
 MENDED(staging_waited_for, 32)
 KERNEL(staging_reused_at_once, WordParams, 32) { stage<false, true>(params); }
-MISUSE(staging_reused_at_once, 32, "race|wrong: word")
-KERNEL(staging_left_behind, WordParams, 32) { stage<false, true, false>(params); }
-MISUSE(staging_left_behind, 32, "exited before waiting until|race")
+MISUSE(staging_reused_at_once, 32, "race: ")
+KERNEL(staging_left_behind, WordParams, 32) { stage<false, true, false, 1>(params); }
+MISUSE(staging_left_behind, 32, "exited before waiting until")
 KERNEL(staging_without_proxy_fence, WordParams, 32) { stage<true, false>(params); }
+MISUSE(staging_without_proxy_fence, 32, "missing fence.proxy.async")
 
 // ---- cp.async ----
 
@@ -183,6 +184,7 @@ DEVICE void copy_words(const WordParams& params) {
   uint32_t* const words = reinterpret_cast<uint32_t*>(aligned_memory());
   cp_async_16(shared_address(words + 4 * threadIdx.x), params.in + 4 * threadIdx.x);
   cp_async_commit();
+  if (ends == Ends::waits_only) warp_sync();  // all copies have begun; each lane then waits for its own alone
   if (ends != Ends::meets_only) cp_async_wait<0>();
   if (ends != Ends::waits_only) warp_sync();
   const uint32_t from = ends == Ends::meets_only ? threadIdx.x : (threadIdx.x + 1) % 32;
@@ -191,6 +193,8 @@ DEVICE void copy_words(const WordParams& params) {
 KERNEL(copied_words_waited_for, WordParams, 32) { copy_words<Ends::waits_and_meets>(params); }
 MENDED(copied_words_waited_for, 32)
 KERNEL(copied_words_read_before_the_wait, WordParams, 32) { copy_words<Ends::meets_only>(params); }
+MISUSE(copied_words_read_before_the_wait, 32, "race: read of 4 bytes")
 KERNEL(copied_words_of_another_lane, WordParams, 32) { copy_words<Ends::waits_only>(params); }
+MISUSE(copied_words_of_another_lane, 32, "race: read of 4 bytes")
 
 }  // namespace

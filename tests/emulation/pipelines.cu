@@ -119,9 +119,9 @@ constexpr const char* kTooEarly = "race|unfinished copy|unwritten memory|nobody 
 PASSES(pipeline_of_copies_and_products) { run(gpu, "pipeline_none"); }
 FINDS(tile_read_without_waiting, kTooEarly) { run(gpu, "pipeline_no_wait"); }
 FINDS(tile_waited_for_by_the_wrong_parity, kTooEarly) { run(gpu, "pipeline_wrong_parity"); }
-FINDS(stage_released_before_the_products_are_done, "race|wrong: the product") { run(gpu, "pipeline_early_release"); }
+FINDS(stage_released_before_the_products_are_done, "race: ") { run(gpu, "pipeline_early_release"); }
 FINDS(more_bytes_announced_than_come, "deadlock") { run(gpu, "pipeline_too_many_bytes"); }
-FINDS(fewer_bytes_announced_than_come, "nobody has waited|deadlock|unfinished copy") { run(gpu, "pipeline_too_few_bytes"); }
+FINDS(fewer_bytes_announced_than_come, "deadlock") { run(gpu, "pipeline_too_few_bytes"); }
 FINDS(products_without_wgmma_fence, "no wgmma_fence") { run(gpu, "pipeline_no_fence"); }
 FINDS(accumulators_read_before_the_wait, "wrong: the product") { run(gpu, "pipeline_no_wgmma_wait"); }
 

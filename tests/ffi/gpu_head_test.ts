@@ -9,7 +9,7 @@ import { RunError } from "../../lib/base/errors.ts";
 import { elementCount } from "../../lib/base/shape.ts";
 import { at } from "../../lib/graph/node.ts";
 import { type FormName, FORMS } from "../../lib/graph/op.ts";
-import { OPS } from "../../lib/graph/ops.ts";
+import { OPS, symbolOf } from "../../lib/graph/ops.ts";
 import type { Case, Draw } from "../../lib/graph/samples.ts";
 import { judge, runCase, weigh } from "../../lib/run/check_ops.ts";
 import { decodeValues, encodeValues } from "../../lib/run/executor.ts";
@@ -148,7 +148,7 @@ Deno.test({
 /** The first logits that a call without gradients leaves in its workspace. */
 function logitsLeft(head: HeadCase, form: FormName, count: number): Float64Array {
   const w = weigh(headCase(head));
-  const { symbol, workspace, args } = OPS.headLoss;
+  const { workspace, args } = OPS.headLoss;
   const signature = { ...w.case, attrs: { ...w.case.attrs, form } };
   const room = { shape: [Math.ceil((workspace?.(signature) ?? 0) / 4)], dtype: "f32" } as const;
   let end = 0;
@@ -163,7 +163,7 @@ function logitsLeft(head: HeadCase, form: FormName, count: number): Float64Array
     w.case.inputs.forEach((type, i) =>
       memory.upload(at(refs, 1 + i).offset, encodeValues(type, at(w.inputs, i)))
     );
-    device.bind(symbol, memory, refs, args(signature))();
+    device.bind(symbolOf("headLoss"), memory, refs, args(signature))();
     const bytes = new Uint8Array(count * 2);
     memory.download(at(refs, refs.length - 1).offset, bytes);
     return decodeValues({ dtype: "bf16" }, bytes);

@@ -217,6 +217,12 @@ Deno.test("the GPU's products refuse what their comments exclude, naming what th
     const args = [8, 8, 8, 0, 0, 0, 1, 1, 0, NANOGPT_FORM_MMA];
     assertThrows(device.bind("nanogpt_matmul", memory, tensors, args), RunError, "a multiple of 16 bytes");
     assertThrows(call(8, 9, 8, 0, 0, 0, 1, 1, 0, NANOGPT_FORM_WGMMA), RunError, "form 2 takes rows");
+    const fused = (symbol: string, count: number, ...args: number[]) =>
+      device.bind(symbol, memory, Array.from({ length: count }, () => tensor), args);
+    const narrow = fused("nanogpt_matmul_norm_rope", 5, 8, 8, 1, 64, 8, 1, 1, NANOGPT_FORM_WGMMA, 0);
+    assertThrows(narrow, RunError, "heads of width 128, found 64");
+    const uneven = fused("nanogpt_matmul_mix", 6, 8, 12, 8, 1, 1, NANOGPT_FORM_WGMMA);
+    assertThrows(uneven, RunError, "results in rows of a multiple of 8 elements, found 12");
     memory.free();
   });
   withDevice(
