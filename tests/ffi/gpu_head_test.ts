@@ -8,7 +8,7 @@ import { bytesOf, type DType } from "../../lib/base/dtype.ts";
 import { RunError } from "../../lib/base/errors.ts";
 import { elementCount } from "../../lib/base/shape.ts";
 import { at } from "../../lib/graph/node.ts";
-import { type FormName, FORMS } from "../../lib/graph/op.ts";
+import type { FormName } from "../../lib/graph/op.ts";
 import { OPS, symbolOf } from "../../lib/graph/ops.ts";
 import type { Case, Draw } from "../../lib/graph/samples.ts";
 import { judge, runCase, weigh } from "../../lib/run/check_ops.ts";
