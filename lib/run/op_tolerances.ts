@@ -45,6 +45,14 @@ export function toleranceOf(w: Weighed, output: number): Tolerance {
   return { relative: ROUNDING[type] + inside, absolute: inside * size };
 }
 
+/**
+ * Of attention's dq and dk: (dy.v - dy.y) k / sqrt(D) is 0 where queries see a single key, for then y is v; the size of
+ * either summand, D products of dy and v, is what its roundings are measured in.
+ */
+function sizeOfCancelled(w: Weighed, output: number): number {
+  return rms(input(w, 0)) * rms(input(w, 3)) * rms(input(w, output === 0 ? 2 : 1));
+}
+
 /** Root mean square. */
 function rms(x: Float64Array): number {
   return norm(x) / Math.sqrt(x.length);
@@ -192,6 +200,7 @@ const OP_TOLERANCES: Readonly<Record<OpName, Row | null>> = {
       "probabilities as in attention, then sums of at most N; bf16: both factors of each product rounded",
     inside: (c) => 64 + headWidth({ ...c, inputs: c.inputs.slice(1) }) + at(at(c.inputs, 0).shape, 0),
     insideBf16: 6,
+    size: (w, output) => rms(at(w.expected, output)) || sizeOfCancelled(w, output),
   },
   crossEntropy: {
     reason: "exponentials and a logarithm of float32 logits",
