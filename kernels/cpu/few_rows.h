@@ -10,7 +10,7 @@
 
 namespace nanogpt::NANOGPT_ISA_NAMESPACE {
 
-constexpr int64_t kFewRows = 8;
+constexpr int64_t kFewRows = 4;
 // Sums in registers: rows by columns of b, or by vectors of them; 16 of 32 registers, or 8 of 16.
 constexpr int kRowsAtOnce = 4, kColumnsAtOnce = kLanes == 16 ? 4 : 2;
 // Columns of c whose sums are finished together: whole vectors for every instruction set.

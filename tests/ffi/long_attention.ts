@@ -2,16 +2,16 @@
 // an emulated GPU's results held against the CPU's float32 kernels on the same inputs, as the reference device would take
 // hours. For tests only: those of `make test` take thousands of tokens, `make soak` the record's 65,536.
 
-import { compare } from "../../lib/base/compare.ts";
 import type { Device } from "../../ffi/device.ts";
 import { at, type Attrs } from "../../lib/graph/node.ts";
 import { OPS } from "../../lib/graph/ops.ts";
 import { drawNormal, streamOf } from "../../lib/graph/samples.ts";
 import { DOCUMENTS } from "../../lib/plan/visited_keys.ts";
-import { type Outcome, runCase } from "../../lib/run/check_ops.ts";
+import { runCase } from "../../lib/run/check_ops.ts";
 import { decodeValues, encodeValues } from "../../lib/run/executor.ts";
 import { interpretOp } from "../../lib/run/interpret.ts";
-import { toleranceOf, type Weighed } from "../../lib/run/op_tolerances.ts";
+import type { Weighed } from "../../lib/run/op_tolerances.ts";
+import { judgeRows } from "./attention_rows.ts";
 
 const D = 128, WINDOW = 1024, EOS = 0, OTHER = 1;
 const PLAIN = { kind: "plain" } as const;
@@ -65,48 +65,6 @@ function callOf(
   };
 }
 
-/**
- * Rows in groups that see about as many keys: up to 16, 32, 64 and so on. Tolerances are measured in the size of what is
- * expected, and a row that sees few keys has larger values, and larger roundings, than the many that see a thousand.
- */
-function groupsOf(start: Float64Array): number[][] {
-  const groups: number[][] = [];
-  start.forEach((first, n) => {
-    const group = Math.max(0, Math.ceil(Math.log2(n - first + 1)) - 4);
-    (groups[group] ??= []).push(n);
-  });
-  return groups.filter((rows) => rows.length > 0);
-}
-
-function rowsOf(x: Float64Array, rows: readonly number[], N: number): Float64Array {
-  const width = x.length / N;
-  const taken = new Float64Array(rows.length * width);
-  rows.forEach((row, i) => taken.set(x.subarray(row * width, (row + 1) * width), i * width));
-  return taken;
-}
-
-/** The op table's verdict over each group of rows. */
-function judgeRows(
-  w: Weighed,
-  { outputs, harm }: Outcome,
-  start: Float64Array,
-): Pick<LongOutcome, "worst" | "problems"> {
-  let worst = 0;
-  const problems = [...harm];
-  for (const rows of groupsOf(start)) {
-    const expected = w.expected.map((x) => rowsOf(x, rows, start.length));
-    outputs.forEach((bytes, o) => {
-      const actual = rowsOf(decodeValues(at(w.case.outputs, o), bytes), rows, start.length);
-      const found = compare(actual, at(expected, o), toleranceOf({ ...w, expected }, o));
-      worst = Math.max(worst, found.ratio);
-      if (found.pass) return;
-      const keys = rows.map((n) => n - (start[n] ?? NaN) + 1).reduce((most, count) => Math.max(most, count));
-      problems.push(`output ${OPS[w.case.op].outputs[o]}, rows that see up to ${keys} keys: ${found.reason}`);
-    });
-  }
-  return { worst, problems };
-}
-
 function timed<T>(work: () => T): [T, number] {
   const started = performance.now();
   const result = work();
@@ -134,6 +92,6 @@ export function checkLongAttention(emulated: Device, cpu: Device, T: number): Lo
       tensors.set("y", rounded(at(expected, 0)));
       tensors.set("lse", at(expected, 1));
     }
-    return { op, ...judgeRows(narrow, outcome, start), seconds, cpuSeconds };
+    return { op, ...judgeRows(narrow, outcome), seconds, cpuSeconds };
   });
 }
