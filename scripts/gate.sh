@@ -1,12 +1,13 @@
 #!/bin/sh
 # The gate: formatting, lint, strict check and all tests, with the Deno given as the first argument. Each of the first
-# three counts as one test. The tests of the emulated GPU, which keep one core busy for minutes, run beside the others.
+# three counts as one test. The tests that keep the emulated GPU busy for minutes run beside the others.
 # The last line is "N passed, N failed"; exit code 0 only if nothing failed and tests ran.
 
 deno=$1
 log=build/test.log
 emulated_log=build/test_emulated.log
-emulated="tests/emulation tests/cli/emulated_test.ts tests/ffi/schedules_test.ts $(echo tests/ffi/gpu_*_test.ts)"
+emulated="tests/emulation tests/cli/emulated_test.ts tests/cli/nonfinite_test.ts tests/run/golden_test.ts
+  tests/ffi/ops_test.ts tests/ffi/schedules_test.ts $(echo tests/ffi/gpu_*_test.ts)"
 passed=0
 failed=0
 export NO_COLOR=1
