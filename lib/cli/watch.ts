@@ -38,13 +38,8 @@ async function follow(path: string, terminal: Terminal): Promise<RunData | undef
     left = true;
     pause.end();
   };
-  const handlers: [Deno.Signal, () => void][] = [
-    ["SIGINT", leave],
-    ["SIGTERM", leave],
-    ["SIGHUP", leave],
-    ["SIGWINCH", redraw],
-  ];
-  for (const [signal, handler] of handlers) Deno.addSignalListener(signal, handler);
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) Deno.addSignalListener(signal, leave);
+  Deno.addSignalListener("SIGWINCH", redraw);
   using screen = new Screen();
   screen.readKeys((key) => key === "q" || key === "Q" ? leave() : redraw()).catch(() => {}); // a terminal that is gone
   let isDue = true;
@@ -59,8 +54,7 @@ async function follow(path: string, terminal: Terminal): Promise<RunData | undef
     run = fresh ?? run;
     isDue = wasEnded || fresh !== undefined || performance.now() - drawnAt > REDRAW_MS;
   }
-  for (const [signal, handler] of handlers) Deno.removeSignalListener(signal, handler);
-  return run;
+  return run; // the handlers stay: a second Ctrl-C must not end the program before the terminal is as it was
 }
 
 /** A wait that can be ended before its time. */

@@ -21,8 +21,10 @@ const MAGIC = "NANOGPT1";
 const FOOTER_BYTES = 8 + 3 * 8 + 128;
 /** Level 19 saves up to a third of the bytes and takes thirty times as long: minutes for the runtime, of 100 MB. */
 function levelFor(bytes: number): number {
-  return bytes < 32 << 20 ? 19 : 9;
+  return bytes < 32 << 20 ? 19 : 12;
 }
+/** Repetitions are looked for as far back as any decoder allows without being asked: 128 MB. */
+const WINDOW_LOG = 27;
 
 /** The launcher with these files appended, the runtime first. `results` is where compressed files are kept. */
 export function archiveBytes(
@@ -72,7 +74,11 @@ function compressed(bytes: Uint8Array, result: string): Uint8Array {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
   const made = zlib.zstdCompressSync(bytes, {
-    params: { [zlib.constants.ZSTD_c_compressionLevel]: levelFor(bytes.length) },
+    params: {
+      [zlib.constants.ZSTD_c_compressionLevel]: levelFor(bytes.length),
+      [zlib.constants.ZSTD_c_enableLongDistanceMatching]: 1,
+      [zlib.constants.ZSTD_c_windowLog]: WINDOW_LOG,
+    },
   });
   Deno.mkdirSync(join(result, ".."), { recursive: true });
   Deno.writeFileSync(`${result}.new`, made);
