@@ -23,7 +23,7 @@ const FOOTER_BYTES = 8 + 3 * 8 + 128;
 function levelFor(bytes: number): number {
   return bytes < 32 << 20 ? 19 : 12;
 }
-/** Repetitions are looked for as far back as any decoder allows without being asked: 128 MB. */
+/** Repetitions are looked for as far back as every decoder allows by default: 128 MB. */
 const WINDOW_LOG = 27;
 
 /** The launcher with these files appended, the runtime first. `results` is where compressed files are kept. */
