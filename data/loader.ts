@@ -1,7 +1,7 @@
 // The training loader: fixed-size steps of sequences out of a list of shards, each step's tokens independent of how
 // they are split over microbatches and ranks. The file read of a step is ahead, under way while the step before it is
-// used; the whole state is the shard's number and a position. Each sequence stands alone. Refuses shards that it cannot serve a step from.
-// Imports only lib/base and this folder.
+// used; the whole state is the shard's number and a position. Each sequence stands alone. Refuses shards that it
+// cannot serve a step from. Imports only lib/base and this folder.
 
 import { UserError } from "../lib/base/errors.ts";
 import { checkTokens, openShard, type ShardReader } from "./shard.ts";

@@ -1,6 +1,6 @@
-// Reference kernels of the guard and the optimisers. Scalar slots: rate, momentum, Adam's two bias corrections, and whether
-// a guard has halted the updates (kernels/abi.h). They update their tensors in place, as the ABI's do. Newton-Schulz has no kernel here: plans expand it into
-// products. May import only views.ts, its neighbour.
+// Reference kernels of the guard and the optimisers. Scalar slots: rate, momentum, Adam's two bias corrections, and
+// whether a guard has halted the updates (kernels/abi.h). They update their tensors in place, as the ABI's do.
+// Newton-Schulz has no kernel here: plans expand it into products. May import only views.ts, its neighbour.
 
 import { arg, get, reals, type ReferenceKernel } from "./views.ts";
 

@@ -10,9 +10,8 @@
 
 namespace nanogpt::NANOGPT_ISA_NAMESPACE {
 
-constexpr int64_t kFewRows = 4;
 // Sums in registers: rows by columns of b, or by vectors of them; 16 of 32 registers, or 8 of 16.
-constexpr int kRowsAtOnce = 4, kColumnsAtOnce = kLanes == 16 ? 4 : 2;
+constexpr int kFewRows = 4, kColumnsAtOnce = kLanes == 16 ? 4 : 2;
 // Columns of c whose sums are finished together: whole vectors for every instruction set.
 constexpr int64_t kColumnsTogether = 64;
 
@@ -81,13 +80,11 @@ void sum_block(const float* a, int64_t k, const T* b, int64_t ld, bool transpose
 
 template <class Word, class T>
 void sum_rows(int64_t rows, const float* a, int64_t k, const T* b, int64_t ld, bool transposed, int64_t columns, float* sums) {
-  for (int64_t row = 0; row < rows; row += kRowsAtOnce, a += kRowsAtOnce * k, sums += kRowsAtOnce * kColumnsTogether) {
-    switch (rows - row) {
-      case 1: sum_block<Word, 1>(a, k, b, ld, transposed, columns, sums); break;
-      case 2: sum_block<Word, 2>(a, k, b, ld, transposed, columns, sums); break;
-      case 3: sum_block<Word, 3>(a, k, b, ld, transposed, columns, sums); break;
-      default: sum_block<Word, kRowsAtOnce>(a, k, b, ld, transposed, columns, sums);
-    }
+  switch (rows) {
+    case 1: sum_block<Word, 1>(a, k, b, ld, transposed, columns, sums); break;
+    case 2: sum_block<Word, 2>(a, k, b, ld, transposed, columns, sums); break;
+    case 3: sum_block<Word, 3>(a, k, b, ld, transposed, columns, sums); break;
+    default: sum_block<Word, kFewRows>(a, k, b, ld, transposed, columns, sums);
   }
 }
 

@@ -184,16 +184,6 @@ struct QueryGrad {
     barrier_sync(1 + group, 128);  // all warps' products have read the queries
     work.store(work.p.grad.dq, dq, work.shape.scale, 0, group);
   }
-
-  DEVICE void run() {
-    const KeyTiles& tiles = passing.tiles;
-    const uint32_t second = tiles.first + 1;
-    begin();
-    visit<true>(second, tiles.free);
-    visit<false>(second > tiles.free ? second : tiles.free, tiles.masked);
-    visit<true>(second > tiles.masked ? second : tiles.masked, tiles.last + 1);
-    finish();
-  }
 };
 
 // ---- dk and dv -----------------------------------------------------------------------------------------------------
@@ -358,7 +348,8 @@ KERNEL(attention_dq_wgmma_d128, WgmmaAttentionGradParams, wgmma_attention::kThre
     if (threadIdx.x == 0) produce(work, passing);
   } else {
     take_registers<kConsumerRegisters>();
-    QueryGrad(work, passing).run();
+    QueryGrad queries(work, passing);
+    visit_key_tiles(queries, passing.tiles);
   }
 }
 

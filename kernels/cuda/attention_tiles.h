@@ -61,6 +61,18 @@ DEVICE KeyTiles key_tiles(const AttentionShape& s, uint32_t begin, uint32_t firs
   return {first_start / rows, free, masked > free ? masked : free, (last_query - begin) / rows};
 }
 
+// All of a warpgroup's work on its queries: it begins with the first tile, which it takes to be masked, visits the others,
+// those without a mask in a loop of their own that compares nothing, and finishes.
+template <class Worker>
+DEVICE void visit_key_tiles(Worker& worker, const KeyTiles& tiles) {
+  const uint32_t second = tiles.first + 1;
+  worker.begin();
+  worker.template visit<true>(second, tiles.free);
+  worker.template visit<false>(second > tiles.free ? second : tiles.free, tiles.masked);
+  worker.template visit<true>(second > tiles.masked ? second : tiles.masked, tiles.last + 1);
+  worker.finish();
+}
+
 // The query tiles of `rows` rows that see keys first_key..last_key of a sequence: those from `first` on to `last`, of which
 // [free, masked) see all of these keys whole.
 struct QueryTiles {

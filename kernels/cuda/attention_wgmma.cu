@@ -169,16 +169,6 @@ struct Consumer {
     store_rows({work.p.y, work.p.shape.H, work.place.head, work.first + own, work.end}, y, factor, work.ring,
                work.ring.owned(0), own);
   }
-
-  DEVICE void run() {
-    const KeyTiles& tiles = work.tiles;
-    const uint32_t second = tiles.first + 1;
-    begin();
-    visit<true>(second, tiles.free);
-    visit<false>(second > tiles.free ? second : tiles.free, tiles.masked);
-    visit<true>(second > tiles.masked ? second : tiles.masked, tiles.last + 1);
-    finish();
-  }
 };
 
 }  // namespace
@@ -193,7 +183,8 @@ KERNEL(attention_wgmma_d128, WgmmaAttentionParams, wgmma_attention::kThreads) {
     if (threadIdx.x == 0) work.produce();
   } else {
     take_registers<kConsumerRegisters>();
-    Consumer(work).run();
+    Consumer consumer(work);
+    visit_key_tiles(consumer, work.tiles);
   }
 }
 

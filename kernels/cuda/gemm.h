@@ -45,8 +45,8 @@ struct Finish {
   const float* share = nullptr;
 };
 
-// c = alpha a b + beta added, or what `finish` says, rounded once to c's type; a is [m,k], b is [k,n] after transposition, c is row-major with row
-// stride ldc. If a or b is bf16 both are rounded to bf16 before multiplying; sums are float32.
+// c = alpha a b + beta added, or what `finish` says, rounded once to c's type; a is [m,k], b is [k,n] after transposition, c is
+// row-major with row stride ldc. If a or b is bf16 both are rounded to bf16 before multiplying; sums are float32.
 struct Product {
   uint32_t m, n, k;
   Operand a, b;

@@ -1,6 +1,6 @@
 // The limits of the fast forms' operands, the choice of a kernel, the cutting of k by how long an H100 should take, and the
-// kernel that adds the partial sums; see gemm_parts.h. Starts no other kernel and never looks at the chip. May include only context.h and
-// gemm_parts.h.
+// kernel that adds the partial sums; see gemm_parts.h. Starts no other kernel and never looks at the chip. May include only
+// context.h and gemm_parts.h.
 #include "gemm_parts.h"
 #include "context.h"
 

@@ -1,6 +1,6 @@
-// Launchers of the guard and the optimiser ops but Newton-Schulz. Those that count non-finite elements leave a count a block in scratch
-// memory, which one more block adds. Refuse nothing but what abi.h says.
-// May include only launches.h, partial_sums.h and optimiser.h.
+// Launchers of the guard and the optimiser ops but Newton-Schulz. Those that count non-finite elements leave a count a block
+// in scratch memory, which one more block adds. Refuse nothing but what abi.h says. May include only launches.h,
+// partial_sums.h and optimiser.h.
 #include "optimiser.h"
 #include "launches.h"
 #include "partial_sums.h"

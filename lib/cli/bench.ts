@@ -1,6 +1,6 @@
 // nanogpt bench: prints the machine, its measured peak and each workload's figures as they come, or one JSON object a
-// workload (context: one a length; products: one a product). Measures nothing itself: the timing is lib/run/bench.ts. Refuses workloads that it
-// does not know. May import lib/base, lib/run, types of ffi/, options and output.
+// workload (context: one a length; products: one a product). Measures nothing itself: the timing is lib/run/bench.ts.
+// Refuses workloads that it does not know. May import lib/base, lib/run, types of ffi/, options and output.
 
 import type { DevicePeak } from "../../ffi/device.ts";
 import { UserError } from "../base/errors.ts";

@@ -240,16 +240,8 @@ Deno.test("the GPU's products refuse what their comments exclude, naming what th
 });
 
 /** Newton-Schulz on the device, of as many matrices as x holds. */
-function newtonSchulz(
-  device: GpuDevice,
-  x: Float64Array,
-  rows: number,
-  cols: number,
-  dtype: number,
-  form: number,
-  steps = 5,
-) {
-  return iterated(device, x, rows, cols, dtype, form, steps).y;
+function newtonSchulz(...of: Parameters<typeof iterated>) {
+  return iterated(...of).y;
 }
 
 /** The same and, of bf16 products, the bits of the last step's S and P of each matrix, which are symmetric. */
@@ -260,7 +252,7 @@ function iterated(
   cols: number,
   dtype: number,
   form: number,
-  steps: number,
+  steps = 5,
 ) {
   const batch = x.length / (rows * cols), square = Math.min(rows, cols) ** 2, bytes = x.length * 4;
   const memory = device.allocate(4 * bytes + 2 * batch * square * 4);

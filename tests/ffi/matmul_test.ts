@@ -56,8 +56,8 @@ function withRunner(
   }
 }
 
-// Around one vector, one strip and one tile of every set, and around the most rows that are multiplied unpacked; 513 and 1100 cross the depths of a microkernel call and of a
-// block, 4500 that of the shared operand.
+// Around one vector, one strip and one tile of every set, and around the most rows that are multiplied unpacked; 513
+// and 1100 cross the depths of a microkernel call and of a block, 4500 that of the shared operand.
 const SMALL: readonly Sizes[] = [
   [1, 1, 1],
   [7, 13, 77],

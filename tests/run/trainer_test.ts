@@ -188,16 +188,23 @@ Deno.test("A finished run that is resumed has nothing to do and says so", () =>
     assertEquals(metricsOf(join(folder, "run")).length, 15);
   }));
 
+/**
+ * Has a shard change under the run, for it to meet a token outside the vocabulary in its third step: one that was so from
+ * the start would be other data to go on with. For `stopAt`.
+ */
+async function spoilingShard(folder: string): Promise<(event: TrainEvent) => boolean> {
+  const bad = someTokens(14 * STEP_TOKENS + 9, 2);
+  bad[2 * STEP_TOKENS + 7] = 256;
+  const spoilt = await putShard(folder, "spoilt", bad);
+  return ({ kind }) => {
+    if (kind === "start") Deno.copyFileSync(spoilt, join(folder, "train_1.bin"));
+    return false;
+  };
+}
+
 Deno.test("Data that go wrong in the middle cost no step: a checkpoint comes before the error", (t) =>
   inRunFolder(async (folder) => {
-    const bad = someTokens(14 * STEP_TOKENS + 9, 2);
-    bad[2 * STEP_TOKENS + 7] = 256;
-    const spoilt = await putShard(folder, "spoilt", bad);
-    // The shard changes under the run: one that was so from the start would be other data to go on with.
-    const stopAt = ({ kind }: TrainEvent) => {
-      if (kind === "start") Deno.copyFileSync(spoilt, join(folder, "train_1.bin"));
-      return false;
-    };
+    const stopAt = await spoilingShard(folder);
     await t.step("a training token that the model does not know", async () => {
       const error = await assertRejects(() => trainSmall(folder, "run", { stopAt }), UserError);
       assertStringIncludes(
@@ -283,13 +290,7 @@ Deno.test("On a GPU a step is begun before the one before it is told of, and not
       },
     );
     await t.step("data that go wrong while a step is under way do not cost it", async () => {
-      const bad = someTokens(14 * STEP_TOKENS + 9, 2);
-      bad[2 * STEP_TOKENS + 7] = 256;
-      const spoilt = await putShard(folder, "spoilt", bad);
-      const stopAt = ({ kind }: TrainEvent) => {
-        if (kind === "start") Deno.copyFileSync(spoilt, join(folder, "train_1.bin"));
-        return false;
-      };
+      const stopAt = await spoilingShard(folder);
       await assertRejects(() => trainSmall(folder, "spoilt run", { values: EMULATED, stopAt }), UserError);
       const run = join(folder, "spoilt run");
       assertEquals([stepsKept(run), metricsOf(run).length], [[12], 12]);

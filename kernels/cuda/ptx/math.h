@@ -1,6 +1,6 @@
-// Arithmetic instructions of one lane: conversions and approximations. Errors of the approximations are those of the PTX
-// ISA (ex2.approx, rsqrt.approx: 2 ulp; sqrt.approx: 2^-23 relative; tanh.approx: 2^-11 relative); emulated they are exact. May include
-// only words.h and the standard library.
+// Arithmetic instructions of one lane: conversions and approximations. Errors of the approximations are those of the PTX ISA
+// (ex2.approx, rsqrt.approx: 2 ulp; sqrt.approx: 2^-23 relative; tanh.approx: 2^-11 relative); emulated they are exact. May
+// include only words.h and the standard library.
 #pragma once
 #include "words.h"
 #include <cmath>

@@ -1,7 +1,7 @@
-// Rows of the optimiser ops: the guard before them, Adam, Nesterov momentum, Newton-Schulz orthogonalisation, the update of a parameter.
-// Nothing is differentiated through them; what lasts from step to step is updated in place. The schedule is not known
-// here: its values come in the step's scalar buffer. May import lib/base and the graph's own types, builder and row
-// helpers; no device and no model.
+// Rows of the optimiser ops: the guard before them, Adam, Nesterov momentum, Newton-Schulz orthogonalisation, the
+// update of a parameter. Nothing is differentiated through them; what lasts from step to step is updated in place.
+// The schedule is not known here: its values come in the step's scalar buffer. May import lib/base and the graph's
+// own types, builder and row helpers; no device and no model.
 
 import { bytesOf, dtypeCode } from "../../base/dtype.ts";
 import { sameShape, type Shape } from "../../base/shape.ts";
