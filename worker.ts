@@ -14,7 +14,8 @@ async function train(request: TrainRequest): Promise<void> {
   try {
     await (await import("./lib/run/trainer.ts")).train(request, say);
   } catch (error) {
-    say({ kind: "failed", error: describeError(error) });
+    const isOthers = error instanceof Error && error.name === "RankLeft";
+    say(isOthers ? { kind: "left" } : { kind: "failed", error: describeError(error) });
   }
 }
 

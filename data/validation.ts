@@ -84,12 +84,13 @@ export class ValidationReader {
   }
 
   /**
-   * All microbatches from the start; the last may hold fewer sequences than the others. One iteration at a time.
-   * UserError for a token at or above the vocabulary.
+   * The microbatches from the start, of several ranks those whose turn it is; the last may hold fewer sequences than the
+   * others. One iteration at a time. UserError for a token at or above the vocabulary.
    */
-  async *batches(): AsyncGenerator<ValidationBatch, void, void> {
+  async *batches(rank = 0, ranks = 1): AsyncGenerator<ValidationBatch, void, void> {
     const { sequenceLength, deviceBatchSequences, vocab } = this.#options;
-    for (let first = 0; first < this.sequences; first += deviceBatchSequences) {
+    const turn = deviceBatchSequences;
+    for (let first = rank * turn; first < this.sequences; first += ranks * turn) {
       const sequences = Math.min(deviceBatchSequences, this.sequences - first);
       const count = sequences * sequenceLength;
       const raw = this.#raw.subarray(0, count + 1);

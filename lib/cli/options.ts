@@ -17,6 +17,8 @@ export interface TrainOptions extends ConfigOptions {
   readonly flags: ConfigFlags;
   /** "auto", or a checkpoint or run folder. */
   readonly resume: string | undefined;
+  /** Workers that share each step; undefined: as many GPUs as can. */
+  readonly ranks: number | undefined;
   /** The live page; undefined: none. */
   readonly serve: { readonly port: number | undefined; readonly host: string | undefined } | undefined;
 }

@@ -66,14 +66,13 @@ function memoryText(available: number, fits: boolean): string {
 function planOnto(target: Target, config: Config, { json, text }: PlanOptions): number {
   const { preset, model, data, optim, schedule } = config;
   const { sequenceLength, deviceBatchSequences, batchSequences } = data;
-  const rankSequences = sequencesPerRank(data, target);
-  const microbatches = rankSequences / deviceBatchSequences;
+  const microbatches = sequencesPerRank(data, target) / deviceBatchSequences;
   const request: ProjectionRequest = {
-    plan: planTraining({
-      ...config,
-      data: { ...data, batchSequences: rankSequences },
-      device: { ...config.device, kind: "cuda", precision: "bf16" },
-    }, { kind: "cuda" }),
+    plan: planTraining(
+      { ...config, device: { ...config.device, kind: "cuda", precision: "bf16" } },
+      { kind: "cuda" },
+      { rank: 0, ranks: target.ranks },
+    ),
     target,
     model,
     sequenceLength,

@@ -98,12 +98,17 @@ function addTraining(program: Program, choose: (action: Action) => void): void {
     .option("--resume <auto|dir>", "go on from the newest checkpoint of the run folder, or from this one")
     .option("--device <name>", "auto, cpu, cuda, emulated or reference")
     .option("--precision <name>", "fp32 or bf16")
+    .option(
+      "--ranks <n>",
+      "workers that share each step, one a GPU; without, as many GPUs as can",
+      wholeFrom(1),
+    )
     .option("--serve [port]", "show the run on a page that follows it, on this machine only", portNumber)
     .option("--host <address>", "with --serve: listen there instead; the page then asks for a token")
     .action((file, options) => {
-      const { out, device, precision, resume } = options;
+      const { out, device, precision, resume, ranks } = options;
       const flags = { out, device, precision };
-      const request = { ...configOptions(file, options), flags, resume, serve: serveOf(options) };
+      const request = { ...configOptions(file, options), flags, resume, ranks, serve: serveOf(options) };
       choose(async (context) => (await import("./train.ts")).train(request, context));
     });
   configCommand(program, "plan", "memory, FLOPs and bytes of a configuration, before any device is touched")

@@ -31,7 +31,7 @@ export async function train(options: TrainOptions, context: Context): Promise<nu
   const view = new TrainView(training.folder, training.resolved.config.schedule.steps);
   using _signals = watchSignals(new StopFlag(stop), (text) => view.note(text));
   await using _page = await servePage(options.serve, training, view, context);
-  const end = await runTraining(training, { context, stop, view });
+  const end = await runTraining(training, { context, stop, view, ranks: options.ranks });
   out.line(printable(view.summary(end)));
   return end.interrupted ? 130 : 0;
 }

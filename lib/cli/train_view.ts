@@ -47,6 +47,7 @@ export class TrainView {
         break;
       case "end":
       case "failed":
+      case "left":
         break;
       default:
         event satisfies never;
@@ -81,7 +82,8 @@ export class TrainView {
     const tera = peak
       ? `, measured peak ${formatCount(Math.max(peak.f32FlopsPerSecond, peak.bf16FlopsPerSecond))}FLOP/s`
       : "";
-    this.#status.line(`${device.machine}: ${device.isa}${simulated}, ${formatWorkers(device)}${tera}`);
+    const each = event.ranks > 1 ? `${event.ranks} ranks, each with ` : "";
+    this.#status.line(`${device.machine}: ${device.isa}${simulated}, ${each}${formatWorkers(device)}${tera}`);
     this.#status.line(
       `${formatCount(event.parameters)} parameters, ${formatBytes(event.plannedBytes)} planned, ` +
         `${event.steps} steps of ${formatCount(event.tokensPerStep)} tokens, run in ${this.#folder}`,

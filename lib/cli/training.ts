@@ -1,12 +1,15 @@
-// One training run from the command line's side: the trainer in a worker, its events shown, its failure thrown here,
-// signals passed on, a report left in the run's folder. Serves every command that trains. Settles no configuration and no
-// folder: those come in. Prints only through the view. May import lib/base, lib/config, lib/run, lib/view, neighbours.
+// One training run from the command line's side: the trainer in a worker for each rank, its events shown, its failure thrown
+// here, signals passed on, a report left in the run's folder. Serves every command that trains. Settles no configuration and
+// no folder: those come in. Prints only through the view. May import lib/base, lib/config, lib/run, lib/view, neighbours.
 
 import { join } from "@std/path";
 import { InternalError, messageOf, reviveError } from "../base/errors.ts";
 import type { ResolvedConfig } from "../config/load.ts";
+import type { Config } from "../config/schema.ts";
+import { ranksOf } from "../run/devices.ts";
 import type { StopFlag, TrainEvent, TrainRequest } from "../run/events.ts";
 import { removeEmpty } from "../run/folder.ts";
+import { placesFor } from "../run/ranks.ts";
 import type { Context } from "./context.ts";
 import type { TrainView } from "./train_view.ts";
 
@@ -29,17 +32,19 @@ export interface TrainingMeans {
   /** See StopFlag. */
   readonly stop: SharedArrayBuffer;
   readonly view: TrainView;
+  /** Workers that share each step; as many GPUs as can where left out. */
+  readonly ranks?: number | undefined;
   /** Hears every event after the view. */
   readonly heard?: (event: TrainEvent) => void;
 }
 
-/** Trains, in a worker of its own, to the run's end or until `stop` is set. Failures are thrown. */
+/** Trains, in workers of its own, to the run's end or until `stop` is set. Failures are thrown. */
 export async function runTraining(training: Training, means: TrainingMeans): Promise<TrainingEnd> {
   const { resolved, folder, isNew, resume } = training;
   const { context, stop, view } = means;
   const { assets, environment: { isa, emulation } } = context;
-  const request: TrainRequest = {
-    kind: "train",
+  const shared = {
+    kind: "train" as const,
     resolved,
     assets,
     environment: { isa, emulation },
@@ -47,11 +52,14 @@ export async function runTraining(training: Training, means: TrainingMeans): Pro
     resume,
     stop,
   };
-  const worker = context.startWorker();
+  const workers: Worker[] = [];
   try {
-    return await follow(worker, request, means);
+    const requests = placesFor(rankCount(resolved.config, context, means.ranks))
+      .map((place) => ({ ...shared, place }));
+    workers.push(...requests.map(() => context.startWorker()));
+    return await Promise.race([followFirst(workers, requests, means), othersFailure(workers, requests)]);
   } finally {
-    worker.terminate();
+    workers.forEach((worker) => worker.terminate());
     if (view.started) await leaveReport([folder], folder, assets.page, (text) => view.note(text));
     view.close();
     if (isNew) removeEmpty(folder);
@@ -76,25 +84,58 @@ export async function leaveReport(
   }
 }
 
-/** Starts the worker and shows its events until the run ends. */
-function follow(worker: Worker, request: TrainRequest, { view, heard }: TrainingMeans): Promise<TrainingEnd> {
+/** The ranks that are asked for, or that the device and the batch make best. */
+function rankCount(
+  { data, device }: Config,
+  { assets, environment }: Context,
+  asked: number | undefined,
+): number {
+  const request = { ...device, libraries: assets.libraries, environment };
+  return ranksOf(request, data.batchSequences / data.deviceBatchSequences, asked);
+}
+
+/** Starts the first rank's worker and shows its events until the run ends. Where another rank has failed, waits for ever. */
+function followFirst(
+  [worker]: readonly Worker[],
+  [request]: readonly TrainRequest[],
+  { view, heard }: TrainingMeans,
+): Promise<TrainingEnd> {
   return new Promise((done, fail) => {
-    worker.onmessage = (message: MessageEvent<TrainEvent>) => {
-      const event = message.data;
-      if (event.kind === "failed") {
-        fail(reviveError(event.error));
-        return;
-      }
+    listen(worker, request, fail, (event) => {
       view.show(event);
       heard?.(event);
       if (event.kind === "end") done(event);
-    };
-    worker.onerror = (event) => {
-      event.preventDefault();
-      fail(new InternalError(`The training worker failed: ${event.message}`));
-    };
-    worker.postMessage(request);
+    });
   });
+}
+
+/** Starts the other ranks' workers; rejects where one of them fails, once the first rank has had time to say why itself. */
+function othersFailure(workers: readonly Worker[], requests: readonly TrainRequest[]): Promise<never> {
+  return new Promise((_, fail) => {
+    const later = (error: Error) => setTimeout(() => fail(error), FIRST_RANK_MS);
+    workers.slice(1).forEach((worker, i) => listen(worker, requests[i + 1], later, () => {}));
+  });
+}
+
+/** Long enough for a rank that waits for another to find that it has left. */
+const FIRST_RANK_MS = 2000;
+
+function listen(
+  worker: Worker | undefined,
+  request: TrainRequest | undefined,
+  fail: (error: Error) => void,
+  heard: (event: TrainEvent) => void,
+): void {
+  if (!worker || !request) throw new InternalError("a run has no rank");
+  worker.onmessage = ({ data: event }: MessageEvent<TrainEvent>) => {
+    if (event.kind === "failed") fail(reviveError(event.error));
+    else heard(event);
+  };
+  worker.onerror = (event) => {
+    event.preventDefault();
+    fail(new InternalError(`The training worker failed: ${event.message}`));
+  };
+  worker.postMessage(request);
 }
 
 /** First SIGINT or SIGTERM: finish the step and write a checkpoint. Second: leave at once. SIGHUP: go on without a terminal. */

@@ -1,12 +1,14 @@
 // The optimisers' part of a step as a graph: Muon for the matrices of the blocks, Adam for the rest, and the guard that
-// halts them. A parameter is known here only by name, shape and rate; the schedule's values come in at run time. Reads no
-// gradient's value: a step whose gradient is not finite is refused by lib/run. May import lib/base and the graph only.
+// halts them; of several ranks, what this one updates. A parameter is known here only by name, shape and rate; the
+// schedule's values come in at run time. Reads no gradient's value: a step whose gradient is not finite is refused by
+// lib/run. May import lib/base, the graph and its neighbours.
 
 import { type DType, realOf } from "../base/dtype.ts";
 import { formatShape, type Shape } from "../base/shape.ts";
 import { GraphBuilder } from "../graph/builder.ts";
 import { at, type Graph, type Value } from "../graph/node.ts";
 import { type OptimConfig, SCALAR_COUNT } from "./schedule.ts";
+import { ALONE, type Rank, type Share, shareOut } from "./sharing.ts";
 
 /** A parameter as the optimisers see it. */
 export interface Trained {
@@ -42,13 +44,15 @@ export function guardedGraph(graph: Graph): Graph {
  * One optimiser step over all parameters. Reads `grad.NAME`, the scalar buffer and the state; writes parameters and
  * state in place and, per parameter in order, the number of non-finite gradient elements into `flags`.
  * `act` is the activations' type: Newton-Schulz multiplies in it, up to `batch` matrices of one shape at a time; how
- * many changes no result.
+ * many changes no result. Of several ranks it is the part of `rank`: moments have the elements that it updates, and flags
+ * count those alone.
  */
 export function updateGraph(
   parameters: readonly Trained[],
   optim: OptimConfig,
   act: DType,
   batch: number,
+  rank: Rank = ALONE,
 ): Graph {
   const b = new GraphBuilder();
   b.phase = "update";
@@ -57,15 +61,15 @@ export function updateGraph(
     b,
     optim,
     act,
+    rank: rank.rank,
     scalars: b.input(UPDATE_INPUTS.scalars, [SCALAR_COUNT], real),
     flags: b.state(UPDATE_INPUTS.flags, [parameters.length], real),
   };
-  for (const members of batchesOf(parameters, batch)) {
-    const tensors = members.map(({ parameter, index }): Tensors => ({
-      parameter,
-      index,
-      p: b.parameter(parameter.name, parameter.shape, real),
-      g: b.state(`grad.${parameter.name}`, parameter.shape, real),
+  for (const members of batchesOf(membersOf(parameters, rank), batch)) {
+    const tensors = members.map((member): Tensors => ({
+      ...member,
+      p: b.parameter(member.parameter.name, member.parameter.shape, real),
+      g: b.state(`grad.${member.parameter.name}`, member.parameter.shape, real),
     }));
     if (at(tensors, 0).parameter.rate === "muonLr") muon(common, tensors);
     else tensors.forEach((member) => adam(common, member));
@@ -73,18 +77,26 @@ export function updateGraph(
   return b.build("update", {});
 }
 
-/** A parameter and its place among all. */
+/** A parameter, its place among all, and who updates it. */
 interface Member {
   readonly parameter: Trained;
   readonly index: number;
+  readonly share: Share;
 }
 
-/** The parameters in order, but that up to `most` of Muon's of one shape stand together, where the first of them is. */
-function batchesOf(parameters: readonly Trained[], most: number): Member[][] {
+/** What a rank updates, in order. */
+function membersOf(parameters: readonly Trained[], { rank, ranks }: Rank): Member[] {
+  const shares = shareOut(parameters, ranks);
+  return parameters.map((parameter, index) => ({ parameter, index, share: at(shares, index) }))
+    .filter(({ share }) => share.by !== "owner" || share.owner === rank);
+}
+
+/** The members in order, but that up to `most` of Muon's of one shape stand together, where the first of them is. */
+function batchesOf(members: readonly Member[], most: number): Member[][] {
   const batches: Member[][] = [];
   const latest = new Map<string, Member[]>();
-  parameters.forEach((parameter, index) => {
-    const member = { parameter, index };
+  members.forEach((member) => {
+    const { parameter } = member;
     const shape = parameter.rate === "muonLr" ? formatShape(parameter.shape) : "";
     const known = latest.get(shape);
     if (known && known.length < most) {
@@ -108,17 +120,20 @@ interface Common {
   readonly b: GraphBuilder;
   readonly optim: OptimConfig;
   readonly act: DType;
+  readonly rank: number;
   readonly scalars: Value;
   readonly flags: Value;
 }
 
 /** Kingma and Ba, "Adam" (2015), without weight decay. */
-function adam(c: Common, { parameter, index, p, g }: Tensors): void {
-  const [m, v] = stateNames(parameter).map((name) => c.b.state(name, p.shape, p.dtype));
+function adam(c: Common, { parameter, index, share, p, g }: Tensors): void {
+  const shape = share.by === "parts" ? [share.count] : p.shape;
+  const [m, v] = stateNames(parameter).map((name) => c.b.state(name, shape, p.dtype));
   if (!m || !v) throw new RangeError("Adam has two states");
   const { beta1, beta2, adamEps } = c.optim;
   c.b.apply("adam", [p, m, v, c.flags, g, c.scalars], {
     index,
+    first: share.by === "parts" ? c.rank * share.count : 0,
     lr: c.optim[parameter.rate],
     beta1,
     beta2,

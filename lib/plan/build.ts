@@ -3,6 +3,8 @@
 // graphs that disagree on a tensor of the same name. May import lib/base, the graph and lib/plan.
 
 import { InternalError } from "../base/errors.ts";
+import { elementCount } from "../base/shape.ts";
+import { type Collective, collectiveCall } from "../graph/collectives.ts";
 import { at, formatType, type Graph, type Node, type Value } from "../graph/node.ts";
 import type { FormName, OpDef, OpName, Signature } from "../graph/op.ts";
 import { OPS, symbolOf } from "../graph/ops.ts";
@@ -11,13 +13,14 @@ import { insertWorkingCopies } from "./copies.ts";
 import { hoist } from "./hoist.ts";
 import { aligned, type Block, placeBlocks } from "./memory.ts";
 import {
+  type CollectiveStep,
+  type KernelStep,
   type Kind,
   type Lasting,
   naiveBytesOf,
   type Place,
   type Plan,
   type Program,
-  type Step,
   tensorBytes,
 } from "./plan.ts";
 import { recomputeCheap } from "./recompute.ts";
@@ -36,10 +39,17 @@ export interface PlanOptions {
   readonly muonBatch?: number;
 }
 
+/** What ranks exchange before the steps of `update`, and after them. */
+export interface Exchange {
+  readonly before: readonly Collective[];
+  readonly after: readonly Collective[];
+}
+
 /** The graphs of a run. `accumulate` has gradients among its outputs, as `grad.NAME`. */
 export interface ProgramGraphs {
   readonly accumulate?: Graph;
   readonly update?: Graph;
+  readonly exchange?: Exchange;
   /** Forward-only programs: evaluate, predict, logits. */
   readonly forward: readonly Graph[];
 }
@@ -57,7 +67,7 @@ export function buildPlan(graphs: ProgramGraphs, options: PlanOptions): Plan {
   const all = [graphs.accumulate, graphs.update, ...graphs.forward].filter((graph) => graph !== undefined);
   if (graphs.accumulate) builder.addAccumulate(graphs.accumulate);
   for (const graph of graphs.forward) builder.addForward(graph);
-  if (graphs.update) builder.addUpdate(graphs.update);
+  if (graphs.update) builder.addUpdate(graphs.update, graphs.exchange);
   return builder.finish(naiveBytesOf(all));
 }
 
@@ -70,8 +80,11 @@ interface Target {
 /** A program with its short-lived tensors still at offsets from 0. */
 interface Laid {
   readonly name: string;
-  readonly steps: readonly (Omit<Step, "tensors"> & { readonly tensors: readonly (Lasting | Short)[] })[];
+  readonly steps: readonly LaidKernel[];
+  readonly exchange: Exchange;
 }
+
+type LaidKernel = Omit<KernelStep, "tensors"> & { readonly tensors: readonly (Lasting | Short)[] };
 
 interface Short {
   readonly value: { readonly name: string } & Omit<Place, "offset" | "name">;
@@ -115,9 +128,21 @@ class PlanBuilder {
     this.#lay(graph.name, prepared.nodes, places, targets);
   }
 
-  addUpdate(graph: Graph): void {
+  addUpdate(graph: Graph, exchange: Exchange | undefined): void {
     const prepared = expandOps(graph, this.#options.lacks);
-    this.#lay(graph.name, prepared.nodes, new Map(), new Map());
+    this.#lay(graph.name, prepared.nodes, new Map(), new Map(), exchange);
+  }
+
+  /** The step of a collective, whose tensor must have its place already. */
+  #collective(collective: Collective): CollectiveStep {
+    const tensor = this.#lasting.get(collective.tensor);
+    if (tensor?.dtype !== "f32") {
+      const found = tensor ? formatType(tensor) : "no lasting tensor";
+      throw new InternalError(`Ranks exchange float32 tensors, ${collective.tensor} is ${found}`);
+    }
+    const bytes = tensorBytes(tensor);
+    const { symbol, args } = collectiveCall(collective, elementCount(tensor.shape));
+    return { kind: "collective", phase: "update", symbol, tensors: [tensor], args, flops: 0, bytes };
   }
 
   finish(naiveBytes: number): Plan {
@@ -138,11 +163,10 @@ class PlanBuilder {
       return result;
     };
     const programs = new Map<string, Program>();
-    for (const { name, steps } of this.#laid) {
-      programs.set(name, {
-        name,
-        steps: steps.map((step) => ({ ...step, tensors: step.tensors.map(place) })),
-      });
+    for (const { name, steps, exchange: { before, after } } of this.#laid) {
+      const kernels = steps.map((step) => ({ ...step, tensors: step.tensors.map(place) }));
+      const [first, last] = [before, after].map((all) => all.map((one) => this.#collective(one)));
+      programs.set(name, { name, steps: [...first ?? [], ...kernels, ...last ?? []] });
     }
     return {
       programs,
@@ -221,6 +245,7 @@ class PlanBuilder {
     nodes: readonly Node[],
     places: ReadonlyMap<Value, Lasting>,
     targets: ReadonlyMap<Value, Target>,
+    exchange: Exchange = { before: [], after: [] },
   ): void {
     const layout = new ProgramLayout(
       nodes,
@@ -229,14 +254,14 @@ class PlanBuilder {
       (value) => this.#lastingPlace(value),
       this.#options,
     );
-    this.#laid.push({ name, steps: layout.steps });
+    this.#laid.push({ name, steps: layout.steps, exchange });
     this.#transientBytes = Math.max(this.#transientBytes, placeBlocks(layout.blocks));
   }
 }
 
 /** The steps of one program over places that are lasting or blocks still to be placed. */
 class ProgramLayout {
-  readonly steps: Laid["steps"][number][] = [];
+  readonly steps: LaidKernel[] = [];
   readonly blocks: Block[] = [];
   readonly #places = new Map<Value, Lasting | Short>();
   readonly #lastUse = new Map<Value, number>();

@@ -38,8 +38,25 @@ export interface KernelStep {
   readonly bytes: number;
 }
 
-/** A plan step. Collectives will be a second member. */
-export type Step = KernelStep;
+/** What all ranks of a run do together with one float32 tensor that each of them has, in place. */
+export interface CollectiveStep {
+  readonly kind: "collective";
+  readonly phase: Phase;
+  readonly symbol: string;
+  readonly tensors: readonly [Place];
+  readonly args: readonly number[];
+  readonly flops: 0;
+  /** Of the tensor. */
+  readonly bytes: number;
+}
+
+/** A plan step. */
+export type Step = KernelStep | CollectiveStep;
+
+/** The kernel calls among steps. */
+export function kernelSteps(steps: readonly Step[]): KernelStep[] {
+  return steps.filter((step) => step.kind === "kernel");
+}
 
 /** One program: its steps in order. */
 export interface Program {

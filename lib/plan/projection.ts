@@ -5,8 +5,9 @@
 import { UserError } from "../base/errors.ts";
 import type { Phase } from "../graph/node.ts";
 import { type Counted, type Exchange, type Group, GROUPS, type Kernel } from "./kernels.ts";
-import { type Plan, type Step, tensorBytes } from "./plan.ts";
+import type { KernelStep, Plan } from "./plan.ts";
 import { recipeExchange, recipeKernels, recipeMemory, type RecipeSizes } from "./recipe_kernels.ts";
+import { bytesByUse } from "./report.ts";
 import { plannedExchange, plannedSteps } from "./step_kernels.ts";
 import {
   COLLECTIVES,
@@ -90,7 +91,7 @@ export interface Fusion {
 export interface ProjectedStep extends Times {
   readonly program: string;
   readonly index: number;
-  readonly step: Step;
+  readonly step: KernelStep;
 }
 
 /** What to project: one rank's plan, and what it is a plan of. */
@@ -172,7 +173,7 @@ export function project(request: ProjectionRequest): ProjectionReport {
 /** The steps of the plan one by one, in order. */
 export function projectSteps(request: ProjectionRequest): ProjectedStep[] {
   const { plan, target, microbatches, model: { window }, sequenceLength } = request;
-  const shape = { microbatches, ranks: target.ranks, keys: visitedKeys(window, sequenceLength, DOCUMENTS) };
+  const shape = { microbatches, keys: visitedKeys(window, sequenceLength, DOCUMENTS) };
   return plannedSteps(plan, shape).map(({ program, index, step, kernels }) => ({
     program,
     index,
@@ -182,9 +183,9 @@ export function projectSteps(request: ProjectionRequest): ProjectedStep[] {
 }
 
 function projectPlan(request: ProjectionRequest, keys: number): Projection {
-  const { plan, target: { ranks }, microbatches } = request;
-  const kernels = plannedSteps(plan, { microbatches, ranks, keys }).flatMap((step) => step.kernels);
-  return projectionOf(request, kernels, plannedExchange(plan), plannedMemory(plan, ranks));
+  const { plan, microbatches } = request;
+  const kernels = plannedSteps(plan, { microbatches, keys }).flatMap((step) => step.kernels);
+  return projectionOf(request, kernels, plannedExchange(plan), bytesByUse(plan));
 }
 
 function projectRecipe(request: ProjectionRequest, keys: number): Projection {
@@ -192,16 +193,6 @@ function projectRecipe(request: ProjectionRequest, keys: number): Projection {
   const rows = request.sequenceLength * request.deviceBatchSequences;
   const sizes = { ...model, rows, microbatches, ranks, keys, nsSteps };
   return projectionOf(request, recipeKernels(sizes), recipeExchange(sizes), recipeMemory(sizes));
-}
-
-/** Planned bytes by use, the optimiser's state shared out over the ranks. */
-function plannedMemory(plan: Plan, ranks: number): { use: string; bytes: number }[] {
-  const sums = new Map<string, number>([["short-lived", plan.plannedBytes - plan.lastingBytes]]);
-  for (const tensor of plan.lasting.values()) {
-    const bytes = tensorBytes(tensor) / (tensor.kind === "optimiser" ? ranks : 1);
-    sums.set(tensor.kind, (sums.get(tensor.kind) ?? 0) + bytes);
-  }
-  return [...sums].map(([use, bytes]) => ({ use, bytes }));
 }
 
 function projectionOf(

@@ -8,7 +8,7 @@ import { formatBytes, formatCount, formatQuantity, formatTable } from "../base/u
 import { formatType } from "../graph/node.ts";
 import { type FormName, FORMS } from "../graph/op.ts";
 import { ACCUMULATE_FIRST, ACCUMULATE_NEXT, REFRESH } from "./build.ts";
-import { type Kind, type Place, type Plan, type Step, sumOf, tensorBytes } from "./plan.ts";
+import { kernelSteps, type Kind, type Place, type Plan, type Step, sumOf, tensorBytes } from "./plan.ts";
 
 /** Cost of a program, or of a whole step. */
 export interface Cost {
@@ -82,7 +82,7 @@ export function reportPlan(plan: Plan, microbatches: number): PlanReport {
 }
 
 function formReports(plan: Plan): FormReport[] {
-  const steps = [...plan.programs.values()].flatMap((program) => program.steps);
+  const steps = [...plan.programs.values()].flatMap((program) => kernelSteps(program.steps));
   return FORMS.toReversed().flatMap((form) => {
     const chosen = steps.filter((step) => step.form === form);
     const flops = chosen.reduce((sum, step) => sum + step.flops, 0);
@@ -132,7 +132,8 @@ function memoryTable(plan: Plan): string[] {
   return formatTable(rows).map((line) => `  ${line}`);
 }
 
-function bytesByUse(plan: Plan): { use: Use; bytes: number }[] {
+/** Planned bytes by use, most first. */
+export function bytesByUse(plan: Plan): { use: Use; bytes: number }[] {
   const sums = new Map<Use, number>();
   for (const tensor of plan.lasting.values()) {
     sums.set(tensor.kind, (sums.get(tensor.kind) ?? 0) + tensorBytes(tensor));
@@ -151,6 +152,7 @@ function largestTensors(plan: Plan): TensorReport[] {
   }
   for (const program of plan.programs.values()) {
     program.steps.forEach((step, i) => {
+      if (step.kind === "collective") return;
       for (const place of step.tensors) {
         const type = formatType(place);
         const key = `${place.name} ${type} ${place.offset}`;

@@ -15,15 +15,14 @@ import {
   passKernel,
   productKernel,
 } from "./kernels.ts";
-import { type Lasting, type Place, type Plan, programOf, type Step, tensorBytes } from "./plan.ts";
+import { type KernelStep, type Kind, lastingOf, type Plan, programOf, tensorBytes } from "./plan.ts";
 import type { ProductForm } from "./targets.ts";
 import { shapesOf } from "./text.ts";
 
 /** How a plan's programs make up one rank's training step. */
 export interface StepShape {
+  /** The rank's own. */
   readonly microbatches: number;
-  /** Ranks among which update and refresh are shared out by size. */
-  readonly ranks: number;
   /** Keys that attention visits for a token. */
   readonly keys: number;
 }
@@ -32,44 +31,37 @@ export interface StepShape {
 export interface PlannedStep {
   readonly program: string;
   readonly index: number;
-  readonly step: Step;
+  readonly step: KernelStep;
   readonly kernels: readonly Counted[];
 }
 
-/** The steps of one rank's training step, in order; each with how often it runs. */
+/** The kernel calls of one rank's training step, in order; each with how often it runs. */
 export function plannedSteps(plan: Plan, shape: StepShape): PlannedStep[] {
   const programs: [string, number][] = [
     [ACCUMULATE_FIRST, 1],
     [ACCUMULATE_NEXT, shape.microbatches - 1],
-    ["update", 1 / shape.ranks],
-    [REFRESH, 1 / shape.ranks],
+    ["update", 1],
+    [REFRESH, 1],
   ];
   return programs.filter(([, count]) => count > 0).flatMap(([program, count]) =>
-    programOf(plan, program).steps.map((step, index) => {
+    programOf(plan, program).steps.flatMap((step, index) => {
+      if (step.kind === "collective") return [];
       const group = program === REFRESH ? "optimisers" : groupOf(step);
-      if (step.op === "newtonSchulz") return { program, index, step, kernels: [batchOf(step, group, shape)] };
       const kernels = kernelsOf(step, group, shape.keys).map((kernel) => ({ kernel, count }));
-      return { program, index, step, kernels };
+      return [{ program, index, step, kernels }];
     })
   );
 }
 
-/** What ranks exchange: every gradient, and every weight in the form in which the programs read it. */
+/** What a rank exchanges before its update and after it; the kernels wait for all of it. */
 export function plannedExchange(plan: Plan): Exchange {
-  const steps = programOf(plan, ACCUMULATE_FIRST).steps;
-  const lasting = new Set<Place>(plan.lasting.values());
-  const touched = [...new Set(steps.flatMap(({ tensors }) => tensors))]
-    .filter((place): place is Lasting => lasting.has(place));
-  const weights = touched.filter(({ kind }) => kind === "parameter" || kind === "copy");
-  const gradients = touched.filter(({ kind }) => kind === "gradient");
-  const bytes = (tensors: readonly Lasting[]) =>
-    tensors.reduce((sum, tensor) => sum + tensorBytes(tensor), 0);
-  return {
-    scatterBytes: bytes(gradients),
-    lastScatterBytes: bytes(gradients.slice(-1)),
-    gatherBytes: bytes(weights),
-    firstGatherBytes: bytes(weights.slice(0, 1)),
-  };
+  const collectives = programOf(plan, "update").steps.filter((step) => step.kind === "collective");
+  const bytes = (wanted: (kind: Kind) => boolean) =>
+    collectives.filter(({ tensors: [tensor] }) => wanted(lastingOf(plan, tensor.name).kind))
+      .reduce((sum, step) => sum + step.bytes, 0);
+  const scatterBytes = bytes((kind) => kind === "gradient");
+  const gatherBytes = bytes((kind) => kind === "parameter");
+  return { scatterBytes, lastScatterBytes: scatterBytes, gatherBytes, firstGatherBytes: gatherBytes };
 }
 
 /** The group of each op; null: the parameter among its tensors decides. */
@@ -135,7 +127,7 @@ const GROUP_OF_PARAMETER: readonly [RegExp, Group][] = [
 /** Ops of the forward pass that no gradient rule uses: in the backward pass their results are made again. */
 const FORWARD_ONLY: readonly OpName[] = ["rmsNorm", "mix", "reluSquared"];
 
-function groupOf(step: Step): Group {
+function groupOf(step: KernelStep): Group {
   if (step.phase === "update") return "optimisers";
   if (step.phase === "backward" && FORWARD_ONLY.includes(step.op)) return "recomputation";
   const group = GROUP_OF[step.op];
@@ -144,7 +136,7 @@ function groupOf(step: Step): Group {
   return found?.[1] ?? "other";
 }
 
-function kernelsOf(step: Step, group: Group, keys: number): Kernel[] {
+function kernelsOf(step: KernelStep, group: Group, keys: number): Kernel[] {
   const common = { group, phase: step.phase, name: step.op, shapes: shapesOf(step) };
   switch (step.op) {
     case "matmul":
@@ -174,34 +166,30 @@ function kernelsOf(step: Step, group: Group, keys: number): Kernel[] {
       const kernels = headKernels({ ...sizes, accumulate: step.op === "headLossGrad" && accumulate === 1 });
       return step.op === "headLossGrad" ? kernels : kernels.slice(0, 1);
     }
+    case "newtonSchulz":
+      return [newtonSchulzOf(step, common)];
     default:
       return [passKernel({ ...common, flops: step.flops, bytes: step.bytes })];
   }
 }
 
-/** Newton-Schulz on a batch: ranks share out its matrices, each works on fewer at a time; a matrix is never shared. */
-function batchOf(step: Step, group: Group, { ranks }: StepShape): Counted {
+/** Newton-Schulz on a batch of matrices of one shape: the norm's two kernels, three products an iteration, the result's type. */
+function newtonSchulzOf(step: KernelStep, common: Common): Kernel {
   const [batch, rows, columns, iterations] = step.args.map(whole);
-  const sharing = Math.min(ranks, whole(batch));
-  const kernel = passKernel({
-    ...{ group, phase: step.phase, name: step.op, shapes: shapesOf(step) },
-    flops: step.flops / sharing,
-    bytes: step.bytes / sharing,
-    work: {
-      kind: "newtonSchulz",
-      shortSide: Math.min(whole(rows), whole(columns)),
-      batch: whole(batch) / sharing,
-    },
-    // The norm's two, three products an iteration, the result's type.
+  const shortSide = Math.min(whole(rows), whole(columns));
+  return passKernel({
+    ...common,
+    flops: step.flops,
+    bytes: step.bytes,
+    work: { kind: "newtonSchulz", shortSide, batch: whole(batch) },
     launches: 3 + 3 * whole(iterations),
   });
-  return { kernel, count: sharing / ranks };
 }
 
 type Common = Pick<Kernel, "group" | "phase" | "name" | "shapes">;
 
 /** A product whose epilogue reads or writes `epilogueBytes` beside the result. */
-function productOf(step: Step, form: ProductForm, common: Common, epilogueBytes: number): Kernel {
+function productOf(step: KernelStep, form: ProductForm, common: Common, epilogueBytes: number): Kernel {
   const [m, n, k] = step.args;
   return productKernel({ m: whole(m), n: whole(n), k: whole(k), form }, {
     ...common,
@@ -215,7 +203,7 @@ function productOf(step: Step, form: ProductForm, common: Common, epilogueBytes:
  * A product that norms and rotates its heads, or mixes values, in its epilogue. What only that touches: tensors y, r, a, b,
  * table have the rows' factors and the angles, tensors y, own, a, b, v1, s both kinds of values.
  */
-function qkvProductOf(step: Step, common: Common): Kernel {
+function qkvProductOf(step: KernelStep, common: Common): Kernel {
   const [first, second, third, fourth, fifth] = step.args;
   const [n, k] = step.op === "matmulMix" ? [second, third] : [whole(third) * whole(fourth), fifth];
   const [beside, more] = [at(step.tensors, 1), at(step.tensors, 4)];
@@ -228,7 +216,7 @@ function qkvProductOf(step: Step, common: Common): Kernel {
 }
 
 /** (N, C, D) of an attention step. */
-function attentionSizes(step: Step): [number, number, number] {
+function attentionSizes(step: KernelStep): [number, number, number] {
   const [N, , H, D] = step.args;
   return [whole(N), whole(H) * whole(D), whole(D)];
 }
@@ -238,7 +226,7 @@ function attentionSizes(step: Step): [number, number, number] {
  * keys. Every sum has one owner; for that scores and their gradients are made twice: seven products of two FLOPs a visited
  * pair and column, where FlashAttention, which adds up dQ beside dK and dV, has five.
  */
-function attentionGradOf(step: Step, common: Common, keys: number): Kernel[] {
+function attentionGradOf(step: KernelStep, common: Common, keys: number): Kernel[] {
   const [N, C, D] = attentionSizes(step);
   const [act, rowValues] = [2 * N * C, 4 * N * (C / D)]; // a tensor [N,C]; log-sum-exp or row sums
   const work = { kind: "attention", direction: "backward", headWidth: D } as const;

@@ -27,6 +27,10 @@ function formatProgram(program: Program): string[] {
 
 /** `forward rmsNorm y bf16[64x32]@4096 = x bf16[64x32]@0; args 64 32 1 0.0078125`; a form follows the op: `matmul mma c`. */
 function formatStep(step: Step): string {
+  if (step.kind === "collective") {
+    const args = step.args.join(" ");
+    return `${step.phase} ${nameOf(step)} ${formatPlace(step.tensors[0])} of all ranks; args ${args}`;
+  }
   const { outputs, inputs } = sides(step);
   const args = step.args.length > 0 ? `; args ${step.args.join(" ")}` : "";
   return `${step.phase} ${nameOf(step)} ${outputs.map(formatPlace).join(", ")} = ${
@@ -34,13 +38,16 @@ function formatStep(step: Step): string {
   }${args}`;
 }
 
-/** The op of a step and, where it has several, the kernel's form. */
-export function nameOf({ op, form }: Step): string {
+/** The op of a step and, where it has several, the kernel's form; of a collective its function. */
+export function nameOf(step: Step): string {
+  if (step.kind === "collective") return step.symbol;
+  const { op, form } = step;
   return form === undefined ? op : `${op} ${form}`;
 }
 
 /** A step's tensors by side; the inputs include scratch, and lack those that an output overwrites in place. */
 export function sides(step: Step): { outputs: readonly Place[]; inputs: readonly Place[] } {
+  if (step.kind === "collective") return { outputs: step.tensors, inputs: [] };
   const count = OPS[step.op].outputs.length;
   return { outputs: step.tensors.slice(0, count), inputs: step.tensors.slice(count) };
 }

@@ -66,6 +66,11 @@ function stepName(step: number): string {
   return `step-${String(step).padStart(6, "0")}`;
 }
 
+/** The folder of a run's checkpoint of a step. */
+export function checkpointPath(runFolder: string, step: number): string {
+  return join(runFolder, FOLDER, stepName(step));
+}
+
 /** A run's checkpoints, oldest step first: folders of the final name, whether intact or not. */
 export function listCheckpoints(runFolder: string): CheckpointPlace[] {
   const places: CheckpointPlace[] = [];
@@ -100,7 +105,7 @@ export function writeCheckpoint(
 ): WrittenCheckpoint {
   if (!(Number.isSafeInteger(keep) && keep >= 1)) throw new InternalError(`keeping ${keep} checkpoints`);
   const folder = join(runFolder, FOLDER);
-  const path = join(folder, stepName(contents.step));
+  const path = checkpointPath(runFolder, contents.step);
   const temporary = join(folder, TEMPORARY + stepName(contents.step));
   const needed = plannedBytes(contents);
   const notes: string[] = [];

@@ -1,6 +1,7 @@
 // A run's checkpoints as its trainer uses them: start from one or from the seed, save, and keep the batch that broke
-// a run. Decides neither when to save nor whether to go on; the files themselves are checkpoint.ts's. May import
-// lib/base, lib/config's types, lib/run, the model, data's types and @std/path.
+// a run. Of several ranks all must make the same calls, and the first alone changes files. Decides neither when to save nor
+// whether to go on; the files themselves are checkpoint.ts's. May import lib/base, lib/config's types, lib/run, the model,
+// data's types and @std/path.
 
 import { basename, dirname, join } from "@std/path";
 import type { Batch, DataLoader, LoaderState } from "../../data/loader.ts";
@@ -8,9 +9,9 @@ import { DivergedError } from "../base/errors.ts";
 import { writeAll } from "../base/files.ts";
 import { writeSafetensors } from "../base/safetensors.ts";
 import type { Config } from "../config/schema.ts";
-import { type ParameterSpec, parameterSpecs } from "../model/parameters.ts";
 import {
   type Checkpoint,
+  checkpointPath,
   findResumable,
   listCheckpoints,
   newestIntact,
@@ -19,8 +20,13 @@ import {
   writeCheckpoint,
 } from "./checkpoint.ts";
 import { requireSameConfig, type TrainedConfig, trainedConfigOf } from "./checkpoint_state.ts";
-import type { Executor } from "./executor.ts";
-import { initialise, optimiserTargets, parameterTargets, storedState } from "./model_state.ts";
+import {
+  initialise,
+  type ModelState,
+  optimiserTargets,
+  parameterTargets,
+  storedState,
+} from "./model_state.ts";
 import type { NonFinite } from "./step.ts";
 
 /** Where the run was when the checkpoint was made, or the beginning. */
@@ -28,17 +34,15 @@ export class CheckpointStore {
   readonly #folder: string;
   readonly #keep: number;
   readonly #config: TrainedConfig;
-  readonly #executor: Executor;
+  readonly #model: ModelState;
   readonly #loader: DataLoader;
-  readonly #specs: readonly ParameterSpec[];
 
-  constructor(folder: string, config: Config, executor: Executor, loader: DataLoader) {
+  constructor(folder: string, config: Config, model: ModelState, loader: DataLoader) {
     this.#folder = folder;
     this.#keep = config.run.keepCheckpoints;
     this.#config = trainedConfigOf(config);
-    this.#executor = executor;
+    this.#model = model;
     this.#loader = loader;
-    this.#specs = parameterSpecs(config.model);
   }
 
   /**
@@ -49,18 +53,19 @@ export class CheckpointStore {
   async start(resume: string | undefined, note: (text: string) => void): Promise<number | undefined> {
     const checkpoint = this.#find(resume, note);
     if (!checkpoint) {
-      initialise(this.#executor, this.#specs, this.#config.seed);
+      initialise(this.#model.executor, this.#model.specs, this.#config.seed);
       return undefined;
     }
     try {
       const { state } = checkpoint;
       const current = { config: this.#config, shards: this.#loader.describeShards() };
       requireSameConfig(checkpoint.path, state, current);
-      restoreTensors(checkpoint.parameters, parameterTargets(this.#executor, this.#specs));
-      restoreTensors(checkpoint.optimiser, optimiserTargets(this.#executor, this.#specs));
-      this.#executor.refresh();
+      restoreTensors(checkpoint.parameters, parameterTargets(this.#model));
+      restoreTensors(checkpoint.optimiser, optimiserTargets(this.#model));
+      this.#model.executor.refresh();
       await this.#loader.restore(state.loader);
-      if (resume !== "auto") this.#setAsideLater(state.step, note);
+      this.#model.ranks.meet(); // all have opened it
+      if (resume !== "auto" && this.#model.ranks.isFirst) this.#setAsideLater(state.step, note);
       note(`Resuming from ${checkpoint.path}`);
       return state.step;
     } finally {
@@ -79,12 +84,17 @@ export class CheckpointStore {
   }
 
   #write(step: number, loader: LoaderState, keep: number, note: (text: string) => void): string {
+    const stored = storedState(this.#model);
+    if (!this.#model.ranks.isFirst) {
+      writeSafetensors(stored.optimiser, () => {}); // gives the first rank what it reads
+      return checkpointPath(this.#folder, step);
+    }
     const written = writeCheckpoint(this.#folder, {
       step,
       loader,
       config: this.#config,
       shards: this.#loader.describeShards(),
-      ...storedState(this.#executor, this.#specs),
+      ...stored,
     }, keep);
     written.notes.forEach(note);
     return written.path;
@@ -95,15 +105,20 @@ export class CheckpointStore {
    * `trusted` are not to be named as good.
    */
   nonFinite(found: NonFinite, batch: Batch | undefined, step: number, trusted: number): DivergedError {
-    const path = join(this.#folder, `bad-batch-step-${String(step).padStart(6, "0")}.safetensors`);
+    const { rank, ranks } = this.#model.ranks;
+    const fileOf = (rank: number | string) => {
+      const part = ranks > 1 ? `-rank-${rank}` : "";
+      return join(this.#folder, `bad-batch-step-${String(step).padStart(6, "0")}${part}.safetensors`);
+    };
     const where = found.microbatch === undefined ? "" : ` in microbatch ${found.microbatch}`;
-    let saved = `its batch is saved in ${path}`;
+    let saved = `its batch is saved in ${fileOf("*")}`;
     try {
-      if (batch) saveBatch(path, batch);
+      if (batch) saveBatch(fileOf(rank), batch);
       else saved = "it had no batch here, the run went on after it";
     } catch (error) {
       saved = `its batch could not be saved: ${error instanceof Error ? error.message : error}`;
     }
+    this.#model.ranks.meet(); // every part is saved
     const last = newestIntact(this.#folder, trusted);
     return new DivergedError(
       `Step ${step} met a value that is not finite: ${found.tensor}${where}; ${saved}; training stopped, ` +

@@ -12,6 +12,7 @@ import type { Device, DeviceKind, Gemm } from "../../ffi/device.ts";
 import { NoDevice } from "../../ffi/native_device.ts";
 import { ReferenceDevice } from "../../ffi/reference/device.ts";
 import { OPS } from "../graph/ops.ts";
+import type { Rank } from "../optim/sharing.ts";
 import type { PlanOptions } from "../plan/build.ts";
 import { chipOf, chosenForm } from "../plan/forms.ts";
 import { type Emulation, parseEmulation } from "./emulation.ts";
@@ -26,6 +27,8 @@ export interface DeviceRequest {
   readonly environment: DeviceEnvironment;
   /** Whose matrix products a GPU device takes; the builtin ones where left out. */
   readonly gemm?: Gemm | undefined;
+  /** Which of a run's ranks the device is for: each has a GPU of its own, or its part of the processor's cores. */
+  readonly rank?: Rank | undefined;
 }
 
 /** What the user asked to compute in. */
@@ -58,8 +61,10 @@ export function openDevice(request: DeviceRequest): Device {
   }
 }
 
-function openCpu({ libraries, threads, pin, environment }: DeviceRequest): CpuDevice {
-  return new CpuDevice({ library: libraries.cpu, threads, pin, isa: parseIsa(environment.isa) });
+function openCpu({ libraries, threads, pin, environment, rank }: DeviceRequest): CpuDevice {
+  const share = Math.max(1, Math.floor(navigator.hardwareConcurrency / (rank?.ranks ?? 1)));
+  const own = threads === 0 && rank && rank.ranks > 1 ? share : threads;
+  return new CpuDevice({ library: libraries.cpu, threads: own, pin, isa: parseIsa(environment.isa) });
 }
 
 function openCuda(request: DeviceRequest): GpuDevice {
@@ -70,7 +75,13 @@ function openCuda(request: DeviceRequest): GpuDevice {
     );
   }
   const isa = parseGpuIsa(environment.isa, "cuda");
-  return new GpuDevice({ kind: "cuda", library: libraries.cuda, isa, ordinal: 0, gemm });
+  return new GpuDevice({
+    kind: "cuda",
+    library: libraries.cuda,
+    isa,
+    ordinal: request.rank?.rank ?? 0,
+    gemm,
+  });
 }
 
 /** The GPU that `auto` takes: none where the kernels, the driver or the GPU are missing, or NANOGPT_ISA means the cpu. */
@@ -85,7 +96,7 @@ function openUsableGpu(request: DeviceRequest): GpuDevice | undefined {
   }
 }
 
-function openEmulated({ libraries, environment, gemm }: DeviceRequest): GpuDevice {
+function openEmulated({ libraries, environment, gemm, rank }: DeviceRequest): GpuDevice {
   const emulation = parseEmulation(environment.emulation);
   const library = emulation.checked ? libraries.emulatedChecked : libraries.emulated;
   if (!isThere(library)) {
@@ -94,7 +105,7 @@ function openEmulated({ libraries, environment, gemm }: DeviceRequest): GpuDevic
     );
   }
   const isa = parseGpuIsa(environment.isa, "emulated");
-  const device = new GpuDevice({ kind: "emulated", library, isa, ordinal: 0, gemm });
+  const device = new GpuDevice({ kind: "emulated", library, isa, ordinal: rank?.rank ?? 0, gemm });
   schedule(device, emulation);
   return device;
 }
@@ -143,6 +154,38 @@ export function planTarget(request: DeviceRequest): PlanTarget {
     default:
       return kind satisfies never;
   }
+}
+
+/**
+ * The ranks of a run with so many microbatches a step: those `asked` for, else as many GPUs as the microbatches can be
+ * shared out over, one rank on another device. UserError where those asked for cannot be had.
+ */
+export function ranksOf(request: DeviceRequest, microbatches: number, asked: number | undefined): number {
+  if (asked !== undefined && microbatches % asked !== 0) {
+    throw new UserError(
+      `Cannot share the ${microbatches} microbatches of a step out over ${asked} ranks: expected a multiple (--ranks; ` +
+        "microbatches are data.batchSequences over data.deviceBatchSequences)",
+    );
+  }
+  if (asked === 1) return 1;
+  const gpus = gpuCount(request);
+  if (gpus === undefined) return asked ?? 1;
+  if (asked !== undefined && asked > gpus) {
+    throw new UserError(`--ranks ${asked} takes a GPU for each rank, this machine has ${gpus}`);
+  }
+  if (asked !== undefined) return asked;
+  let most = Math.min(gpus, microbatches);
+  while (microbatches % most !== 0) most--;
+  return most;
+}
+
+/** NVIDIA GPUs that a run on this device could take; undefined where it takes none. */
+function gpuCount(request: DeviceRequest): number | undefined {
+  if (request.kind !== "cuda" && request.kind !== "auto") return undefined;
+  const first = request.kind === "cuda" ? openCuda(request) : openUsableGpu(request);
+  const count = first?.deviceCount();
+  first?.close();
+  return count;
 }
 
 /** Bytes that a plan may take; a GPU's are known only to itself, which refuses what it does not have. */

@@ -7,6 +7,7 @@ import type { ThrownError } from "../base/errors.ts";
 import type { ResolvedConfig } from "../config/load.ts";
 import type { DeviceDescription, DevicePeak } from "../../ffi/device.ts";
 import type { MetricsRecord } from "./metrics.ts";
+import type { RankPlace } from "./ranks.ts";
 
 /** Everything the trainer needs; sent to the worker once. */
 export interface TrainRequest {
@@ -22,9 +23,11 @@ export interface TrainRequest {
   readonly resume: string | undefined;
   /** One int32, 1 once the run should stop; see StopFlag. */
   readonly stop: SharedArrayBuffer;
+  /** Which of the run's ranks this is. */
+  readonly place: RankPlace;
 }
 
-/** What the trainer says while it runs. */
+/** What the trainer says while it runs; ranks but the first tell of their end alone. */
 export type TrainEvent =
   | {
     readonly kind: "start";
@@ -34,6 +37,7 @@ export type TrainEvent =
     readonly plannedBytes: number;
     readonly steps: number;
     readonly tokensPerStep: number;
+    readonly ranks: number;
     /** Steps already done by the checkpoint the run goes on from. */
     readonly from: number;
   }
@@ -50,7 +54,9 @@ export type TrainEvent =
     readonly valLoss: number | undefined;
     readonly trainSeconds: number;
   }
-  | { readonly kind: "failed"; readonly error: ThrownError };
+  | { readonly kind: "failed"; readonly error: ThrownError }
+  /** This rank ended because another one failed, which says why. */
+  | { readonly kind: "left" };
 
 /** The stop flag: set by the interface, read by the trainer between steps, also while no message can reach it. */
 export class StopFlag {

@@ -24,11 +24,17 @@ interface Encoded {
   readonly call: () => void;
 }
 
-/** A program: its calls, and once it has run their recording, if the device makes one. */
-interface Encodings {
-  readonly calls: readonly Encoded[];
-  ran: boolean;
+/** Calls of a program in a row, all kernels' or all collectives', and the recording of kernels', if the device makes one. */
+interface Segment {
+  readonly kind: Step["kind"];
+  readonly calls: Encoded[];
   recording?: Recording | undefined;
+}
+
+/** A program, and whether it has run. */
+interface Encodings {
+  readonly segments: readonly Segment[];
+  ran: boolean;
 }
 
 /** What to do around plan steps; each step is waited for then, where the device only enqueues it. */
@@ -52,7 +58,7 @@ export class Executor {
     this.device = device;
     this.#memory = device.allocate(plan.plannedBytes);
     for (const name of plan.programs.keys()) {
-      this.#encoded.set(name, { calls: this.#encode(name), ran: false });
+      this.#encoded.set(name, { segments: this.#encode(name), ran: false });
     }
     this.run(SETUP);
   }
@@ -61,15 +67,20 @@ export class Executor {
   run(program: string, hooks?: RunHooks): boolean {
     const encoded = this.#encoded.get(program);
     if (!encoded) throw new InternalError(`The plan has no program ${program}`);
-    if (hooks) return this.#runByStep(encoded.calls, hooks);
+    if (hooks) return this.#runByStep(encoded.segments.flatMap(({ calls }) => calls), hooks);
     // Only what runs again is worth recording, and by its second run every kernel has been loaded.
-    if (encoded.ran && !("recording" in encoded)) {
-      encoded.recording = this.device.capture?.(encoded.calls.map(({ call }) => call));
-    }
-    if (encoded.recording) encoded.recording.launch();
-    else for (const { call } of encoded.calls) call();
+    for (const segment of encoded.segments) this.#runSegment(segment, encoded.ran);
     encoded.ran = true;
     return true;
+  }
+
+  #runSegment(segment: Segment, isRecordable: boolean): void {
+    const { kind, calls } = segment;
+    if (isRecordable && kind === "kernel" && !("recording" in segment)) {
+      segment.recording = this.device.capture?.(calls.map(({ call }) => call));
+    }
+    if (segment.recording) segment.recording.launch();
+    else for (const { call } of calls) call();
   }
 
   #runByStep(calls: readonly Encoded[], { stop, after }: RunHooks): boolean {
@@ -142,7 +153,7 @@ export class Executor {
 
   /** Gives the arena back. */
   close(): void {
-    for (const { recording } of this.#encoded.values()) recording?.free();
+    for (const { segments } of this.#encoded.values()) segments.forEach(({ recording }) => recording?.free());
     this.#encoded.clear();
     this.#memory.free();
   }
@@ -156,21 +167,20 @@ export class Executor {
     return tensor;
   }
 
-  #encode(name: string): readonly Encoded[] {
-    return programOf(this.plan, name).steps.map((step) => {
-      switch (step.kind) {
-        case "kernel": {
-          const tensors = step.tensors.map((place) => ({
-            offset: place.offset,
-            count: elementCount(place.shape),
-            dtype: place.dtype,
-          }));
-          return { step, call: this.device.bind(step.symbol, this.#memory, tensors, step.args) };
-        }
-        default:
-          return step.kind satisfies never;
-      }
-    });
+  #encode(name: string): readonly Segment[] {
+    const segments: Segment[] = [];
+    for (const step of programOf(this.plan, name).steps) {
+      const tensors = step.tensors.map((place) => ({
+        offset: place.offset,
+        count: elementCount(place.shape),
+        dtype: place.dtype,
+      }));
+      const encoded = { step, call: this.device.bind(step.symbol, this.#memory, tensors, step.args) };
+      const last = segments.at(-1);
+      if (last?.kind === step.kind) last.calls.push(encoded);
+      else segments.push({ kind: step.kind, calls: [encoded] });
+    }
+    return segments;
   }
 }
 

@@ -9,6 +9,7 @@ import { type Checkpoint, restoreTensors } from "./checkpoint.ts";
 import { type Precision, targetOf, usableBytes } from "./devices.ts";
 import { Executor } from "./executor.ts";
 import { parameterTargets } from "./model_state.ts";
+import { LONE, Ranks } from "./ranks.ts";
 import { planRun } from "./programs.ts";
 
 /** Which forward-only programs are wanted, and in sequences of what length. */
@@ -27,7 +28,10 @@ export function loadModel(checkpoint: Checkpoint, device: Device, request: Forwa
   const plan = planRun({ ...request, ...targetOf(device), model, deviceBatchSequences: 1 });
   requireMemory(plan, usableBytes(device.kind));
   const executor = new Executor(plan, device);
-  restoreTensors(checkpoint.parameters, parameterTargets(executor, parameterSpecs(model)));
+  restoreTensors(
+    checkpoint.parameters,
+    parameterTargets({ executor, specs: parameterSpecs(model), ranks: new Ranks(LONE) }),
+  );
   executor.refresh();
   return executor;
 }

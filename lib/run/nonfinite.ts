@@ -32,6 +32,7 @@ export function firstBadTensor(executor: Executor, program: string): string | un
 }
 
 function badOutput(executor: Executor, step: Step): string | undefined {
+  if (step.kind === "collective") return undefined; // gradients and parameters, which are looked at in their own time
   const outputs = step.tensors.slice(0, OPS[step.op].outputs.length);
   const bad = outputs.find((place) =>
     place.dtype !== "i32" && !allFinite(executor.readPlace(place, elementCount(place.shape)))

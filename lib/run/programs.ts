@@ -5,7 +5,8 @@
 import { accumulateGraph, type BatchShape, evaluateGraph, logitsGraph, predictGraph } from "../model/gpt.ts";
 import { type ModelConfig, parameterSpecs } from "../model/parameters.ts";
 import type { OptimConfig } from "../optim/schedule.ts";
-import { guardedGraph, updateGraph } from "../optim/update.ts";
+import { ALONE, exchanges, type Rank } from "../optim/sharing.ts";
+import { guardedGraph, UPDATE_INPUTS, updateGraph } from "../optim/update.ts";
 import { buildPlan } from "../plan/build.ts";
 import type { Plan } from "../plan/plan.ts";
 import { activationType, planOptionsFor, type PlanTarget, type Precision } from "./devices.ts";
@@ -17,14 +18,23 @@ export interface PlanRequest extends PlanTarget {
   /** Tokens in a sequence and sequences in a microbatch. */
   readonly sequenceLength: number;
   readonly deviceBatchSequences: number;
-  /** Present when the plan trains: optimiser constants, and the microbatches that make a step. */
-  readonly training?: { readonly optim: OptimConfig; readonly microbatches: number };
+  /** Present when the plan trains. */
+  readonly training?: TrainingRequest;
   /** Whether the loss of each token can be had (program `evaluate`). */
   readonly evaluate?: boolean;
   /** Whether the logits after every token can be had (program `logits`). */
   readonly logits?: boolean;
   /** Context length in tokens for which the next token can be predicted (program `predict`). */
   readonly predictRows?: number;
+}
+
+/** What a plan that trains depends on besides. */
+export interface TrainingRequest {
+  readonly optim: OptimConfig;
+  /** Microbatches that make a step, over all ranks. */
+  readonly microbatches: number;
+  /** Whose plan it is; the only rank's where left out. */
+  readonly rank?: Rank | undefined;
 }
 
 /** Plans the programs that the request asks for. */
@@ -35,14 +45,25 @@ export function planRun(request: PlanRequest): Plan {
   const rows = request.predictRows;
   const options = planOptionsFor(request);
   return buildPlan({
-    ...(training && {
-      accumulate: guardedGraph(accumulateGraph(model, batch, training.microbatches)),
-      update: updateGraph(parameterSpecs(model), training.optim, act, options.muonBatch ?? 1),
-    }),
+    ...(training && trainingGraphs(model, batch, training, options.muonBatch)),
     forward: [
       ...(request.evaluate ? [evaluateGraph(model, batch)] : []),
       ...(request.logits ? [logitsGraph(model, batch)] : []),
       ...(rows !== undefined ? [predictGraph(model, { rows, T: rows, act })] : []),
     ],
   }, options);
+}
+
+function trainingGraphs(
+  model: ModelConfig,
+  batch: BatchShape,
+  { optim, microbatches, rank = ALONE }: TrainingRequest,
+  muonBatch = 1,
+) {
+  const specs = parameterSpecs(model);
+  return {
+    accumulate: guardedGraph(accumulateGraph(model, batch, microbatches)),
+    update: updateGraph(specs, optim, batch.act, muonBatch, rank),
+    exchange: exchanges(specs, UPDATE_INPUTS, rank.ranks),
+  };
 }

@@ -11,16 +11,18 @@ import { UPDATE_INPUTS } from "../optim/update.ts";
 import { ACCUMULATE_FIRST, ACCUMULATE_NEXT } from "../plan/build.ts";
 import type { Executor } from "./executor.ts";
 import { firstBadParameter, firstBadTensor } from "./nonfinite.ts";
+import type { Ranks } from "./ranks.ts";
 
 /** What a step needs besides its batch. */
 export interface StepContext {
   readonly executor: Executor;
   readonly specs: readonly ParameterSpec[];
+  readonly ranks: Ranks;
   readonly optim: OptimConfig;
   readonly schedule: ScheduleConfig;
 }
 
-/** What a step gives: the mean loss of its microbatches and the milliseconds of its parts. */
+/** What a step gives: the mean loss of all ranks' microbatches and the milliseconds of its parts here. */
 export interface StepResult {
   readonly loss: number;
   readonly phaseMs: Readonly<Record<string, number>>;
@@ -71,16 +73,19 @@ interface Posted {
 }
 
 function settle(context: StepContext, batch: Batch, posted: Posted): StepResult {
-  const { executor, specs } = context;
+  const { executor, specs, ranks } = context;
   const started = performance.now();
   const flags = posted.flags(); // the last to come, so that one wait is enough
   const wait = performance.now() - started;
-  const losses = posted.losses.map((loss) => loss()[0] ?? NaN);
+  const losses = interleave(ranks.gather(posted.losses.map((loss) => loss()[0] ?? NaN)));
   const badLoss = losses.findIndex((loss) => !Number.isFinite(loss));
-  const microbatch = batch.microbatches[badLoss];
-  if (microbatch) {
-    writeMicrobatch(executor, microbatch);
-    throw new NonFinite(explainLoss(context, ACCUMULATE_FIRST, losses[badLoss] ?? NaN), false, badLoss);
+  if (badLoss >= 0) {
+    const explain = () => {
+      const microbatch = batch.microbatches[Math.floor(badLoss / ranks.ranks)];
+      if (microbatch) writeMicrobatch(executor, microbatch);
+      return explainLoss(context, ACCUMULATE_FIRST, losses[badLoss] ?? NaN);
+    };
+    throw new NonFinite(ranks.shareText(badLoss % ranks.ranks, explain), false, badLoss);
   }
   const badGradient = specs.find((_, i) => flags[i] !== 0);
   if (badGradient) throw new NonFinite(`the gradient of ${badGradient.name}`, true);
@@ -88,6 +93,11 @@ function settle(context: StepContext, batch: Batch, posted: Posted): StepResult 
     loss: losses.reduce((sum, loss) => sum + loss, 0) / losses.length,
     phaseMs: { ...posted.phaseMs, ...(executor.runsAhead && { wait }) },
   };
+}
+
+/** The numbers of each rank's microbatches in the order of the batch, in which the ranks take turns. */
+function interleave(ofRanks: readonly (readonly number[])[]): number[] {
+  return (ofRanks[0] ?? []).flatMap((_, m) => ofRanks.map((numbers) => numbers[m] ?? NaN));
 }
 
 function writeMicrobatch(executor: Executor, { tokens, targets }: Microbatch): void {

@@ -1,16 +1,18 @@
-// The training loop: batches, steps, validation, checkpoints, samples, stopping. A GPU is given a step while it still works
-// on the one before, unless something must look at the model in between. Says everything that happens as events and log
-// lines; prints nothing, and never trains on from numbers that are not finite. May import lib/base, lib/config, the model,
-// optimisers and plan, lib/run, data/ and ffi/.
+// The training loop of a rank: batches, steps, validation, checkpoints, samples, stopping. A GPU is given a step while it
+// still works on the one before, unless something must look at the model in between. All ranks decide alike, and the first
+// writes files and says everything that happens as events and log lines. Prints nothing, and never trains on from numbers
+// that are not finite. May import lib/base, lib/config, the model, optimisers and plan, lib/run, data/ and ffi/.
 
 import { type Batch, DataLoader, type LoaderState } from "../../data/loader.ts";
 import { ValidationReader } from "../../data/validation.ts";
-import type { DevicePeak } from "../../ffi/device.ts";
-import { messageOf, type RunError } from "../base/errors.ts";
+import type { Device, DevicePeak } from "../../ffi/device.ts";
+import { NANOGPT_GROUP_ID_BYTES as GROUP_ID_BYTES } from "../../ffi/symbols.ts";
+import { messageOf, type RunError, UserError } from "../base/errors.ts";
 import { elementCount } from "../base/shape.ts";
 import type { Config } from "../config/schema.ts";
 import { type ParameterSpec, parameterSpecs } from "../model/parameters.ts";
 import { momentumAt, rateAt } from "../optim/schedule.ts";
+import type { Rank } from "../optim/sharing.ts";
 import type { Plan } from "../plan/plan.ts";
 import { requireMemory, stepCost } from "../plan/report.ts";
 import { CheckpointStore } from "./checkpoint_store.ts";
@@ -20,6 +22,7 @@ import { Executor } from "./executor.ts";
 import { shardsOf } from "./inputs.ts";
 import type { MetricsRecord } from "./metrics.ts";
 import { planRun } from "./programs.ts";
+import { Ranks } from "./ranks.ts";
 import { contextRows, writeText } from "./sample.ts";
 import { beginStep, type BegunStep, explainLoss, NonFinite, type StepResult } from "./step.ts";
 import { firstBadParameter } from "./nonfinite.ts";
@@ -31,21 +34,31 @@ type Say = (event: TrainEvent) => void;
 
 /**
  * Trains as requested, from start to end or to an interruption; events go to `say`. Failures are thrown, among them a
- * UserError where another run has the folder.
+ * UserError where another run has the folder; RankLeft where it is another rank's.
  */
 export async function train(request: TrainRequest, say: Say): Promise<void> {
-  const { config } = request.resolved;
-  using _lock = lockFolder(request.folder);
-  const { assets: { libraries }, environment } = request;
-  const device = openDevice({ ...config.device, libraries, environment });
+  const ranks = new Ranks(request.place);
   try {
-    const plan = planTraining(config, targetOf(device));
-    requireMemory(plan, usableBytes(device.kind));
+    using _lock = ranks.isFirst ? lockFolder(request.folder) : undefined;
+    await trainRank(request, ranks.isFirst ? say : () => {}, ranks);
+  } catch (error) {
+    ranks.leave();
+    throw error;
+  }
+}
+
+async function trainRank(request: TrainRequest, say: Say, ranks: Ranks): Promise<void> {
+  const { resolved: { config }, assets: { libraries }, environment } = request;
+  const device = openDevice({ ...config.device, libraries, environment, rank: ranks });
+  try {
+    const plan = planTraining(config, targetOf(device), ranks);
+    requireMemory(plan, usableBytes(device.kind) / ranks.ranks);
     const data = await openData(request);
     try {
+      joinGroup(device, ranks);
       const executor = new Executor(plan, device);
       try {
-        const run = new TrainingRun(request, say, data, executor);
+        const run = new TrainingRun(request, say, data, executor, ranks);
         await run.start();
       } finally {
         executor.close();
@@ -59,8 +72,19 @@ export async function train(request: TrainRequest, say: Say): Promise<void> {
   }
 }
 
+/** Makes the devices of all ranks able to exchange what lies on them. */
+function joinGroup(device: Device, ranks: Ranks): void {
+  if (ranks.ranks === 1) return;
+  if (!device.groupId || !device.joinGroup) {
+    throw new UserError(`The ${device.kind} device trains on one rank only; leave out --ranks`);
+  }
+  const id = ranks.isFirst ? device.groupId(ranks.ranks) : new Uint8Array(GROUP_ID_BYTES);
+  ranks.share(0, id); // every rank has come this far before one waits inside a native call
+  device.joinGroup(id, ranks.rank, ranks.ranks);
+}
+
 /** The plan of a configuration on a device: training, validation and, when samples are wanted, prediction. */
-export function planTraining(config: Config, target: PlanTarget): Plan {
+export function planTraining(config: Config, target: PlanTarget, rank?: Rank): Plan {
   const { model, optim, data, device, run } = config;
   return planRun({
     ...target,
@@ -68,7 +92,7 @@ export function planTraining(config: Config, target: PlanTarget): Plan {
     precision: device.precision,
     sequenceLength: data.sequenceLength,
     deviceBatchSequences: data.deviceBatchSequences,
-    training: { optim, microbatches: data.batchSequences / data.deviceBatchSequences },
+    training: { optim, microbatches: data.batchSequences / data.deviceBatchSequences, rank },
     evaluate: true,
     ...(run.sampleEvery > 0 && { predictRows: contextRows(data.sequenceLength) }),
   });
@@ -81,11 +105,11 @@ interface RunData {
 }
 
 async function openData(request: TrainRequest): Promise<RunData> {
-  const { data, model } = request.resolved.config;
+  const { resolved: { config: { data, model } }, place: { rank, ranks } } = request;
   const train = await shardsOf(data.train, "data.train", request.assets);
   const val = await shardsOf(data.val, "data.val", request.assets);
   const validation = await ValidationReader.open({ ...data, shards: val, vocab: model.vocab });
-  const loader = await DataLoader.open({ ...data, shards: train, vocab: model.vocab });
+  const loader = await DataLoader.open({ ...data, shards: train, vocab: model.vocab, rank, ranks });
   return { loader, validation };
 }
 
@@ -105,6 +129,7 @@ class TrainingRun {
   readonly #say: Say;
   readonly #data: RunData;
   readonly #executor: Executor;
+  readonly #ranks: Ranks;
   readonly #specs: readonly ParameterSpec[];
   readonly #stop: StopFlag;
   readonly #checkpoints: CheckpointStore;
@@ -125,21 +150,25 @@ class TrainingRun {
   #countedTo = 0;
   #stepsHere = 0;
 
-  constructor(request: TrainRequest, say: Say, data: RunData, executor: Executor) {
+  constructor(request: TrainRequest, say: Say, data: RunData, executor: Executor, ranks: Ranks) {
     this.#config = request.resolved.config;
     this.#request = request;
     this.#say = say;
     this.#data = data;
     this.#executor = executor;
+    this.#ranks = ranks;
     this.#specs = parameterSpecs(this.#config.model);
     this.#stop = new StopFlag(request.stop);
-    this.#checkpoints = new CheckpointStore(request.folder, this.#config, executor, data.loader);
+    const model = { executor, specs: this.#specs, ranks };
+    this.#checkpoints = new CheckpointStore(request.folder, this.#config, model, data.loader);
     this.#stepFlops = stepCost(executor.plan, this.#microbatches).flops;
     this.#peak = executor.device.measurePeak();
   }
 
+  /** Of a step, on this rank. */
   get #microbatches(): number {
-    return this.#config.data.batchSequences / this.#config.data.deviceBatchSequences;
+    const { batchSequences, deviceBatchSequences } = this.#config.data;
+    return batchSequences / deviceBatchSequences / this.#ranks.ranks;
   }
 
   get #tokensPerStep(): number {
@@ -151,21 +180,22 @@ class TrainingRun {
     const { resume, resolved, folder } = this.#request;
     this.#saved = await this.#checkpoints.start(resume, (text) => this.#note(text)) ?? -1;
     this.#done = Math.max(0, this.#saved);
-    using log = new RunLog(folder, resolved, this.#done);
+    using log = this.#ranks.isFirst ? new RunLog(folder, resolved, this.#done) : undefined;
     this.#sayStart();
     await this.#catchUp(log);
     await this.#loop(log);
   }
 
   /** The validation of the checkpoint's own step, where the run was stopped in the middle of it. */
-  async #catchUp(log: RunLog): Promise<void> {
-    const record = log.resumed;
-    if (!record) return;
-    this.#valLoss = record.valLoss;
-    if (record.valLoss === undefined && this.#due(this.#config.run.valEvery)) {
-      await this.#validate(record, log);
-      if (record.valLoss !== undefined) log.amend(record);
-    } else if (this.#done === this.#config.schedule.steps) {
+  async #catchUp(log: RunLog | undefined): Promise<void> {
+    const record = log?.resumed;
+    this.#valLoss = record?.valLoss;
+    const isOwed = record !== undefined && record.valLoss === undefined &&
+      this.#due(this.#config.run.valEvery);
+    if (this.#ranks.any(isOwed)) {
+      const loss = await this.#validate(log);
+      if (record && loss !== undefined) log.amend({ ...record, valLoss: loss });
+    } else if (record && this.#done === this.#config.schedule.steps) {
       this.#note("The run is finished already; there is nothing left to do");
     }
   }
@@ -183,13 +213,14 @@ class TrainingRun {
       plannedBytes: this.#executor.plan.plannedBytes,
       steps: this.#config.schedule.steps,
       tokensPerStep: this.#tokensPerStep,
+      ranks: this.#ranks.ranks,
       from: this.#done,
     });
   }
 
-  async #loop(log: RunLog): Promise<void> {
+  async #loop(log: RunLog | undefined): Promise<void> {
     const { steps } = this.#config.schedule;
-    while (this.#begun < steps && !this.#stop.isSet()) {
+    while (this.#begun < steps && !this.#ranks.any(this.#stop.isSet())) {
       const next = await this.#begin(log);
       await this.#settle(log); // the step before, where the device runs ahead
       this.#underWay = next;
@@ -199,7 +230,7 @@ class TrainingRun {
     const interrupted = this.#done < steps || this.#cutOff;
     if (this.#saved !== this.#done) this.#checkpoint();
     const { step, valLoss } = { step: this.#done, valLoss: this.#valLoss };
-    if (interrupted) log.line(`step:${step}/${steps} interrupted`);
+    if (interrupted) log?.line(`step:${step}/${steps} interrupted`);
     this.#say({ kind: "end", step, interrupted, valLoss, trainSeconds: this.#trainMs / 1000 });
   }
 
@@ -220,31 +251,32 @@ class TrainingRun {
   }
 
   /** Gives the next step to the device. */
-  async #begin(log: RunLog): Promise<StepUnderWay> {
+  async #begin(log: RunLog | undefined): Promise<StepUnderWay> {
     const { optim, schedule } = this.#config;
     const started = performance.now();
     if (!this.#underWay) this.#countedTo = started;
     const loader = this.#data.loader.state();
-    const batch = await this.#keeping(log, () => this.#data.loader.next());
+    const batch = await this.#keeping(log, () => this.#ranks.together(() => this.#data.loader.next()));
     const dataMs = performance.now() - started;
-    const context = { executor: this.#executor, specs: this.#specs, optim, schedule };
+    const context = { executor: this.#executor, specs: this.#specs, ranks: this.#ranks, optim, schedule };
     return { step: beginStep(context, batch, this.#begun), batch, loader, dataMs };
   }
 
   /** Waits for the step under way, if there is one, and does what is due after it. */
-  async #settle(log: RunLog): Promise<void> {
+  async #settle(log: RunLog | undefined): Promise<void> {
     if (!this.#underWay) return;
     const record = this.#finish(this.#underWay);
     const { valEvery, checkpointEvery, sampleEvery } = this.#config.run;
     try {
-      log.training(record, this.#trainMs, this.#stepsHere);
-      if (this.#due(valEvery)) await this.#validate(record, log);
+      log?.training(record, this.#trainMs, this.#stepsHere);
+      const valLoss = this.#due(valEvery) ? await this.#validate(log) : undefined;
+      if (valLoss !== undefined) record.valLoss = valLoss;
     } finally {
-      log.record(record); // with the validation, if there was one
+      log?.record(record); // with the validation, if there was one
     }
     const stepsLeft = this.#config.schedule.steps - this.#done;
     this.#say({ kind: "step", record, secondsLeft: this.#trainMs / this.#stepsHere * stepsLeft / 1000 });
-    if (sampleEvery > 0 && this.#done % sampleEvery === 0) this.#sample(log);
+    if (log && sampleEvery > 0 && this.#done % sampleEvery === 0) this.#sample(log);
     if (this.#due(checkpointEvery)) this.#checkpoint();
   }
 
@@ -284,23 +316,30 @@ class TrainingRun {
     return this.#stepFlops / (stepMs / 1000) / peakFlops(this.#peak, this.#config.device.precision);
   }
 
-  async #validate(record: MetricsRecord, log: RunLog): Promise<void> {
-    const loss = await this.#keeping(log, () =>
-      validationLoss(this.#executor, this.#data.validation, {
-        stop: () => this.#stop.isSet(),
-        progress: (share) => this.#say({ kind: "validating", step: this.#done, share }),
-      }));
+  /** The validation loss; undefined where it was given up because the run should stop. */
+  async #validate(log: RunLog | undefined): Promise<number | undefined> {
+    const hooks = {
+      stop: () => this.#stop.isSet(),
+      progress: (share: number) => this.#say({ kind: "validating", step: this.#done, share }),
+    };
+    const loss = await this.#keeping(
+      log,
+      () => validationLoss(this.#executor, this.#data.validation, hooks, this.#ranks),
+    );
     this.#cutOff = loss === undefined;
-    if (loss === undefined) return;
+    if (loss === undefined) return undefined;
     if (!Number.isFinite(loss)) {
       const context = { executor: this.#executor, specs: this.#specs };
-      const found = new NonFinite(explainLoss(context, "evaluate", loss), false);
+      const found = new NonFinite(
+        this.#ranks.shareText(0, () => explainLoss(context, "evaluate", loss)),
+        false,
+      );
       throw this.#nonFinite(found, this.#batch, this.#done, this.#data.loader.state());
     }
-    record.valLoss = loss;
     this.#valLoss = loss;
-    const line = log.validation(this.#done, loss, this.#trainMs, this.#stepsHere);
-    this.#say({ kind: "validation", step: this.#done, loss, line });
+    const line = log?.validation(this.#done, loss, this.#trainMs, this.#stepsHere);
+    if (line !== undefined) this.#say({ kind: "validation", step: this.#done, loss, line });
+    return loss;
   }
 
   #sample(log: RunLog): void {
@@ -341,7 +380,7 @@ class TrainingRun {
   }
 
   /** Does what the data can make fail; the steps begun so far are then in a checkpoint before it is thrown. */
-  async #keeping<T>(log: RunLog, action: () => Promise<T>): Promise<T> {
+  async #keeping<T>(log: RunLog | undefined, action: () => Promise<T>): Promise<T> {
     try {
       return await action();
     } catch (error) {

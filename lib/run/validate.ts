@@ -7,6 +7,7 @@ import type { Microbatch } from "../../data/loader.ts";
 import type { ValidationReader } from "../../data/validation.ts";
 import { INPUTS } from "../model/gpt.ts";
 import type { Executor } from "./executor.ts";
+import { LONE, Ranks } from "./ranks.ts";
 
 /** What to do while validating. */
 export interface ValidationHooks {
@@ -29,19 +30,34 @@ export function tokenLosses(executor: Executor, { tokens, targets }: Microbatch)
   return executor.read("losses", 0, tokens.length);
 }
 
-/** Mean loss in nats over the reader's tokens; undefined if `stop` ended it. */
+/**
+ * Mean loss in nats over the reader's tokens; undefined if `stop` ended it. Ranks take turns with the microbatches, and each
+ * gets the sum of all, added in the order of the tokens: the same bits for the same losses on however many ranks.
+ */
 export async function validationLoss(
   executor: Executor,
   reader: ValidationReader,
   hooks: ValidationHooks = {},
+  ranks: Ranks = new Ranks(LONE),
 ): Promise<number | undefined> {
-  let sum = 0, count = 0, done = 0;
-  for await (const batch of reader.batches()) {
-    if (hooks.stop?.()) return undefined;
-    for (const loss of tokenLosses(executor, batch)) sum += loss;
-    count += batch.tokens.length;
-    hooks.counted?.(batch);
-    hooks.progress?.(++done / reader.length);
+  const batches = reader.batches(ranks.rank, ranks.ranks);
+  let sum = 0, count = 0;
+  for (let done = 0; done < reader.length; done += ranks.ranks) {
+    const { value: batch } = await ranks.together(() => batches.next());
+    if (ranks.any(hooks.stop?.() ?? false)) return undefined;
+    const losses = batch ? tokenLosses(executor, batch) : [];
+    for (const [part = 0, tokens = 0] of ranks.gather([sumOf(losses), losses.length])) {
+      sum += part;
+      count += tokens;
+    }
+    if (batch) hooks.counted?.(batch);
+    hooks.progress?.(Math.min(1, (done + ranks.ranks) / reader.length));
   }
   return sum / count;
+}
+
+function sumOf(losses: ArrayLike<number>): number {
+  let sum = 0;
+  for (let i = 0; i < losses.length; i++) sum += losses[i] ?? NaN;
+  return sum;
 }

@@ -14,7 +14,7 @@ import { parameterSpecs } from "../../lib/model/parameters.ts";
 import { stateNames, updateGraph } from "../../lib/optim/update.ts";
 import { buildPlan } from "../../lib/plan/build.ts";
 import { chipOf, fastestForm } from "../../lib/plan/forms.ts";
-import { type Plan, programOf } from "../../lib/plan/plan.ts";
+import { kernelSteps, type Plan, programOf } from "../../lib/plan/plan.ts";
 import { Executor } from "../../lib/run/executor.ts";
 import { openSubjects, SUBJECT_NAMES } from "../ffi/subjects.ts";
 
@@ -68,7 +68,7 @@ Deno.test(
 
 Deno.test("matrices of a shape stand in batches of at most so many; what lasts is the same", () => {
   const batches = (plan: Plan) =>
-    programOf(plan, "update").steps.filter(({ op }) => op === "newtonSchulz").map(({ args }) =>
+    kernelSteps(programOf(plan, "update").steps).filter(({ op }) => op === "newtonSchulz").map(({ args }) =>
       args.slice(0, 3).join(" ")
     );
   const sizes = MODELS[0] ?? model;

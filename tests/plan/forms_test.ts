@@ -26,6 +26,7 @@ import {
   formAllowed,
   formsOf,
 } from "../../lib/plan/forms.ts";
+import { kernelSteps } from "../../lib/plan/plan.ts";
 import { planRun } from "../../lib/run/programs.ts";
 
 /** An op's signature from the shapes and types of its inputs. */
@@ -178,7 +179,7 @@ Deno.test("the record's plan has no simple product on a GPU, and no form at all 
   const stepsOf = (kind: "cpu" | "cuda") => {
     const batch = { sequenceLength: 1024, deviceBatchSequences: 1, training: { optim, microbatches: 2 } };
     const plan = planRun({ model, kind, precision: "bf16", ...batch, evaluate: true });
-    return [...plan.programs.values()].flatMap(({ steps }) => steps);
+    return [...plan.programs.values()].flatMap(({ steps }) => kernelSteps(steps));
   };
   const forms = stepsOf("cuda").filter(({ op }) => OPS[op].forms).map(({ form }) => form);
   assert(forms.length > 500 && !forms.includes("simple"), `${forms.length} steps`);

@@ -2,6 +2,7 @@
 // before is under way, and nothing in it waits; the numbers are those of steps one by one; what is not finite is told by
 // its own step and leaves the model as it was. The same rules on the reference device, where a step is done when begun.
 
+import { LONE, Ranks } from "../../lib/run/ranks.ts";
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import type { Batch } from "../../data/loader.ts";
 import type { Device } from "../../ffi/device.ts";
@@ -48,7 +49,8 @@ class Training {
   begin(t: number) {
     const batch = BATCHES[t];
     assert(batch);
-    return beginStep({ executor: this.executor, specs: SPECS, optim, schedule }, batch, t);
+    const ranks = new Ranks(LONE);
+    return beginStep({ executor: this.executor, specs: SPECS, ranks, optim, schedule }, batch, t);
   }
 
   /** Every bit of parameters and optimiser state. */

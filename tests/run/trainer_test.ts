@@ -8,6 +8,7 @@ import { UserError } from "../../lib/base/errors.ts";
 import { resolveConfig } from "../../lib/config/load.ts";
 import { listCheckpoints } from "../../lib/run/checkpoint.ts";
 import { StopFlag, type TrainEvent } from "../../lib/run/events.ts";
+import { LONE } from "../../lib/run/ranks.ts";
 import { lockFolder } from "../../lib/run/run_log.ts";
 import { train } from "../../lib/run/trainer.ts";
 import { ROOT } from "../cli/command.ts";
@@ -67,6 +68,7 @@ async function trainSmall(folder: string, name: string, options: Options = {}): 
       folder: join(folder, name),
       resume: options.resume,
       stop,
+      place: LONE,
     },
     (event) => {
       events.push(event);
