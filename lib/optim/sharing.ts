@@ -4,7 +4,7 @@
 // lib/base, the graph and its neighbours.
 
 import { elementCount } from "../base/shape.ts";
-import type { Collective } from "../graph/collectives.ts";
+import type { Collective, Exchange } from "../graph/collectives.ts";
 import type { Trained } from "./update.ts";
 
 /** A rank among all of a run. */
@@ -58,21 +58,23 @@ function orthogonalisationCost({ shape }: Trained): number {
   return short * short * (2 * long + short);
 }
 
-/** What ranks exchange before their updates and after them; nothing where there is one rank. */
+/** What ranks exchange in a step; nothing where there is one rank. */
 export function exchanges(
   parameters: readonly Trained[],
   names: { readonly scalars: string; readonly flags: string },
   ranks: number,
-): { readonly before: Collective[]; readonly after: Collective[] } {
-  if (ranks === 1) return { before: [], after: [] };
+): Exchange | undefined {
+  if (ranks === 1) return undefined;
   const shares = shareOut(parameters, ranks);
-  const before = parameters.map(({ name }, i) => gradientExchange(`grad.${name}`, shares[i]));
-  const after = parameters.flatMap(({ name }, i) => parameterExchange(name, shares[i]));
   return {
+    gradients: parameters.map(({ name }, i) => gradientExchange(`grad.${name}`, shares[i])),
     // The guard's scalar is 1 on a rank whose loss is not finite, the others are the same everywhere.
-    before: [{ kind: "allReduce", tensor: names.scalars, op: "max" }, ...before],
-    // Each rank has counted in what it updates; where every rank counts alike, the sum is a multiple.
-    after: [...after, { kind: "allReduce", tensor: names.flags, op: "sum" }],
+    before: [{ kind: "allReduce", tensor: names.scalars, op: "max" }],
+    after: [
+      ...parameters.flatMap(({ name }, i) => parameterExchange(name, shares[i])),
+      // Each rank has counted in what it updates; where every rank counts alike, the sum is a multiple.
+      { kind: "allReduce", tensor: names.flags, op: "sum" },
+    ],
   };
 }
 

@@ -3,17 +3,16 @@
 // graphs that disagree on a tensor of the same name. May import lib/base, the graph and lib/plan.
 
 import { InternalError } from "../base/errors.ts";
-import { elementCount } from "../base/shape.ts";
-import { type Collective, collectiveCall } from "../graph/collectives.ts";
+import { type Exchange } from "../graph/collectives.ts";
 import { at, formatType, type Graph, type Node, type Value } from "../graph/node.ts";
 import type { FormName, OpDef, OpName, Signature } from "../graph/op.ts";
 import { OPS, symbolOf } from "../graph/ops.ts";
 import { dropDead, expandOps } from "../graph/rewrite.ts";
 import { insertWorkingCopies } from "./copies.ts";
 import { hoist } from "./hoist.ts";
+import { aroundUpdate, collectiveStep, type LaidStep, sumAsTheyCome } from "./exchange.ts";
 import { aligned, type Block, placeBlocks } from "./memory.ts";
 import {
-  type CollectiveStep,
   type KernelStep,
   type Kind,
   type Lasting,
@@ -39,17 +38,13 @@ export interface PlanOptions {
   readonly muonBatch?: number;
 }
 
-/** What ranks exchange before the steps of `update`, and after them. */
-export interface Exchange {
-  readonly before: readonly Collective[];
-  readonly after: readonly Collective[];
-}
-
 /** The graphs of a run. `accumulate` has gradients among its outputs, as `grad.NAME`. */
 export interface ProgramGraphs {
   readonly accumulate?: Graph;
   readonly update?: Graph;
-  readonly exchange?: Exchange;
+  /** Of several ranks: what they exchange in a step, and whether the last microbatch has one before it on a rank. */
+  readonly exchange?: Exchange | undefined;
+  readonly accumulatesLast?: boolean;
   /** Forward-only programs: evaluate, predict, logits. */
   readonly forward: readonly Graph[];
 }
@@ -60,12 +55,14 @@ export const REFRESH = "refresh";
 /** The accumulate program that overwrites the gradients, and the one that adds to them. */
 export const ACCUMULATE_FIRST = "accumulate-first";
 export const ACCUMULATE_NEXT = "accumulate-next";
+/** Of several ranks: the one of the last microbatch, whose gradients are summed over the ranks as they come. */
+export const ACCUMULATE_LAST = "accumulate-last";
 
 /** Plans all programs into one arena. */
 export function buildPlan(graphs: ProgramGraphs, options: PlanOptions): Plan {
   const builder = new PlanBuilder(options);
   const all = [graphs.accumulate, graphs.update, ...graphs.forward].filter((graph) => graph !== undefined);
-  if (graphs.accumulate) builder.addAccumulate(graphs.accumulate);
+  if (graphs.accumulate) builder.addAccumulate(graphs.accumulate, graphs);
   for (const graph of graphs.forward) builder.addForward(graph);
   if (graphs.update) builder.addUpdate(graphs.update, graphs.exchange);
   return builder.finish(naiveBytesOf(all));
@@ -80,8 +77,7 @@ interface Target {
 /** A program with its short-lived tensors still at offsets from 0. */
 interface Laid {
   readonly name: string;
-  readonly steps: readonly LaidKernel[];
-  readonly exchange: Exchange;
+  readonly steps: readonly LaidStep<LaidKernel>[];
 }
 
 type LaidKernel = Omit<KernelStep, "tensors"> & { readonly tensors: readonly (Lasting | Short)[] };
@@ -103,9 +99,14 @@ class PlanBuilder {
     this.#options = options;
   }
 
-  addAccumulate(graph: Graph): void {
+  addAccumulate(graph: Graph, { exchange, accumulatesLast = false }: ProgramGraphs): void {
     const { graph: prepared, places } = this.#prepare(graph);
-    for (const [name, accumulate] of [[ACCUMULATE_FIRST, false], [ACCUMULATE_NEXT, true]] as const) {
+    const variants: [string, boolean, Exchange["gradients"]][] = [
+      [ACCUMULATE_FIRST, false, []],
+      [ACCUMULATE_NEXT, true, []],
+    ];
+    if (exchange) variants.push([ACCUMULATE_LAST, accumulatesLast, exchange.gradients]);
+    for (const [name, accumulate, sums] of variants) {
       const targets = new Map<Value, Target>();
       for (const [key, value] of Object.entries(prepared.outputs)) {
         const kind = key.startsWith("grad.") ? "gradient" : "output";
@@ -115,7 +116,7 @@ class PlanBuilder {
           accumulate: accumulate && kind === "gradient",
         });
       }
-      this.#lay(name, prepared.nodes, places, targets);
+      this.#lay(name, prepared.nodes, places, targets, (steps) => sumAsTheyCome(steps, sums));
     }
   }
 
@@ -130,19 +131,7 @@ class PlanBuilder {
 
   addUpdate(graph: Graph, exchange: Exchange | undefined): void {
     const prepared = expandOps(graph, this.#options.lacks);
-    this.#lay(graph.name, prepared.nodes, new Map(), new Map(), exchange);
-  }
-
-  /** The step of a collective, whose tensor must have its place already. */
-  #collective(collective: Collective): CollectiveStep {
-    const tensor = this.#lasting.get(collective.tensor);
-    if (tensor?.dtype !== "f32") {
-      const found = tensor ? formatType(tensor) : "no lasting tensor";
-      throw new InternalError(`Ranks exchange float32 tensors, ${collective.tensor} is ${found}`);
-    }
-    const bytes = tensorBytes(tensor);
-    const { symbol, args } = collectiveCall(collective, elementCount(tensor.shape));
-    return { kind: "collective", phase: "update", symbol, tensors: [tensor], args, flops: 0, bytes };
+    this.#lay(graph.name, prepared.nodes, new Map(), new Map(), (steps) => aroundUpdate(steps, exchange));
   }
 
   finish(naiveBytes: number): Plan {
@@ -163,10 +152,15 @@ class PlanBuilder {
       return result;
     };
     const programs = new Map<string, Program>();
-    for (const { name, steps, exchange: { before, after } } of this.#laid) {
-      const kernels = steps.map((step) => ({ ...step, tensors: step.tensors.map(place) }));
-      const [first, last] = [before, after].map((all) => all.map((one) => this.#collective(one)));
-      programs.set(name, { name, steps: [...first ?? [], ...kernels, ...last ?? []] });
+    for (const { name, steps } of this.#laid) {
+      programs.set(name, {
+        name,
+        steps: steps.map((step) =>
+          step.kind === "kernel"
+            ? { ...step, tensors: step.tensors.map(place) }
+            : collectiveStep(step.collective, this.#lasting)
+        ),
+      });
     }
     return {
       programs,
@@ -245,7 +239,7 @@ class PlanBuilder {
     nodes: readonly Node[],
     places: ReadonlyMap<Value, Lasting>,
     targets: ReadonlyMap<Value, Target>,
-    exchange: Exchange = { before: [], after: [] },
+    withExchange: (steps: readonly LaidKernel[]) => readonly LaidStep<LaidKernel>[] = (steps) => steps,
   ): void {
     const layout = new ProgramLayout(
       nodes,
@@ -254,7 +248,7 @@ class PlanBuilder {
       (value) => this.#lastingPlace(value),
       this.#options,
     );
-    this.#laid.push({ name, steps: layout.steps, exchange });
+    this.#laid.push({ name, steps: withExchange(layout.steps) });
     this.#transientBytes = Math.max(this.#transientBytes, placeBlocks(layout.blocks));
   }
 }

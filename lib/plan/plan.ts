@@ -38,12 +38,12 @@ export interface KernelStep {
   readonly bytes: number;
 }
 
-/** What all ranks of a run do together with one float32 tensor that each of them has, in place. */
+/** What all ranks of a run do together with a float32 tensor that each of them has, in place; or the wait for all that. */
 export interface CollectiveStep {
   readonly kind: "collective";
   readonly phase: Phase;
   readonly symbol: string;
-  readonly tensors: readonly [Place];
+  readonly tensors: readonly Place[];
   readonly args: readonly number[];
   readonly flops: 0;
   /** Of the tensor. */

@@ -5,7 +5,7 @@
 import { InternalError } from "../base/errors.ts";
 import { at } from "../graph/node.ts";
 import type { OpName } from "../graph/op.ts";
-import { ACCUMULATE_FIRST, ACCUMULATE_NEXT, REFRESH } from "./build.ts";
+import { ACCUMULATE_FIRST, ACCUMULATE_LAST, ACCUMULATE_NEXT, REFRESH } from "./build.ts";
 import {
   type Counted,
   type Exchange,
@@ -15,7 +15,15 @@ import {
   passKernel,
   productKernel,
 } from "./kernels.ts";
-import { type KernelStep, type Kind, lastingOf, type Plan, programOf, tensorBytes } from "./plan.ts";
+import {
+  type KernelStep,
+  type Kind,
+  lastingOf,
+  type Plan,
+  programOf,
+  type Step,
+  tensorBytes,
+} from "./plan.ts";
 import type { ProductForm } from "./targets.ts";
 import { shapesOf } from "./text.ts";
 
@@ -53,15 +61,22 @@ export function plannedSteps(plan: Plan, shape: StepShape): PlannedStep[] {
   );
 }
 
-/** What a rank exchanges before its update and after it; the kernels wait for all of it. */
+/** What a rank exchanges in a step: gradients beside the backward pass but for the last bucket, parameters beside nothing. */
 export function plannedExchange(plan: Plan): Exchange {
-  const collectives = programOf(plan, "update").steps.filter((step) => step.kind === "collective");
-  const bytes = (wanted: (kind: Kind) => boolean) =>
-    collectives.filter(({ tensors: [tensor] }) => wanted(lastingOf(plan, tensor.name).kind))
-      .reduce((sum, step) => sum + step.bytes, 0);
-  const scatterBytes = bytes((kind) => kind === "gradient");
-  const gatherBytes = bytes((kind) => kind === "parameter");
-  return { scatterBytes, lastScatterBytes: scatterBytes, gatherBytes, firstGatherBytes: gatherBytes };
+  const stepsOf = (name: string) => plan.programs.get(name)?.steps ?? [];
+  const bytesOf = (steps: readonly Step[], wanted: Kind) =>
+    steps.filter((step) =>
+      step.kind === "collective" && step.tensors.some(({ name }) => lastingOf(plan, name).kind === wanted)
+    ).reduce((sum, step) => sum + step.bytes, 0);
+  const backward = stepsOf(ACCUMULATE_LAST);
+  const afterwards = backward.slice(backward.findLastIndex(({ kind }) => kind === "kernel") + 1);
+  const gatherBytes = bytesOf(stepsOf("update"), "parameter");
+  return {
+    scatterBytes: bytesOf(backward, "gradient"),
+    lastScatterBytes: bytesOf(afterwards, "gradient"),
+    gatherBytes,
+    firstGatherBytes: gatherBytes,
+  };
 }
 
 /** The group of each op; null: the parameter among its tensors decides. */

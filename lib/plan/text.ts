@@ -28,8 +28,9 @@ function formatProgram(program: Program): string[] {
 /** `forward rmsNorm y bf16[64x32]@4096 = x bf16[64x32]@0; args 64 32 1 0.0078125`; a form follows the op: `matmul mma c`. */
 function formatStep(step: Step): string {
   if (step.kind === "collective") {
-    const args = step.args.join(" ");
-    return `${step.phase} ${nameOf(step)} ${formatPlace(step.tensors[0])} of all ranks; args ${args}`;
+    const [tensor] = step.tensors;
+    const what = tensor ? ` ${formatPlace(tensor)} of all ranks; args ${step.args.join(" ")}` : "";
+    return `${step.phase} ${nameOf(step)}${what}`;
   }
   const { outputs, inputs } = sides(step);
   const args = step.args.length > 0 ? `; args ${step.args.join(" ")}` : "";

@@ -37,7 +37,10 @@ interface Encodings {
   ran: boolean;
 }
 
-/** What to do around plan steps; each step is waited for then, where the device only enqueues it. */
+/**
+ * What to do around plan steps; each step is waited for then, where the device only enqueues it. Collectives are left out: one
+ * rank may look at its own kernels.
+ */
 export interface RunHooks {
   /** Asked before each step; true ends the program there. */
   readonly stop?: () => boolean;
@@ -67,7 +70,10 @@ export class Executor {
   run(program: string, hooks?: RunHooks): boolean {
     const encoded = this.#encoded.get(program);
     if (!encoded) throw new InternalError(`The plan has no program ${program}`);
-    if (hooks) return this.#runByStep(encoded.segments.flatMap(({ calls }) => calls), hooks);
+    if (hooks) {
+      const kernels = encoded.segments.filter(({ kind }) => kind === "kernel");
+      return this.#runByStep(kernels.flatMap(({ calls }) => calls), hooks);
+    }
     // Only what runs again is worth recording, and by its second run every kernel has been loaded.
     for (const segment of encoded.segments) this.#runSegment(segment, encoded.ran);
     encoded.ran = true;

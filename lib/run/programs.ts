@@ -65,5 +65,6 @@ function trainingGraphs(
     accumulate: guardedGraph(accumulateGraph(model, batch, microbatches)),
     update: updateGraph(specs, optim, batch.act, muonBatch, rank),
     exchange: exchanges(specs, UPDATE_INPUTS, rank.ranks),
+    accumulatesLast: microbatches > rank.ranks,
   };
 }

@@ -8,7 +8,7 @@ import { INPUTS } from "../model/gpt.ts";
 import type { ParameterSpec } from "../model/parameters.ts";
 import { type OptimConfig, type ScheduleConfig, stepScalars } from "../optim/schedule.ts";
 import { UPDATE_INPUTS } from "../optim/update.ts";
-import { ACCUMULATE_FIRST, ACCUMULATE_NEXT } from "../plan/build.ts";
+import { ACCUMULATE_FIRST, ACCUMULATE_LAST, ACCUMULATE_NEXT } from "../plan/build.ts";
 import type { Executor } from "./executor.ts";
 import { firstBadParameter, firstBadTensor } from "./nonfinite.ts";
 import type { Ranks } from "./ranks.ts";
@@ -53,7 +53,8 @@ export function beginStep(context: StepContext, batch: Batch, t: number): BegunS
   const started = performance.now();
   const losses = batch.microbatches.map((microbatch, m) => {
     writeMicrobatch(executor, microbatch);
-    executor.run(m === 0 ? ACCUMULATE_FIRST : ACCUMULATE_NEXT);
+    const isShared = context.ranks.ranks > 1 && m === batch.microbatches.length - 1;
+    executor.run(isShared ? ACCUMULATE_LAST : m === 0 ? ACCUMULATE_FIRST : ACCUMULATE_NEXT);
     return executor.post("loss");
   });
   const accumulated = performance.now();
