@@ -4,9 +4,21 @@
 
 import { InternalError, UserError } from "../lib/base/errors.ts";
 import type { DeviceDescription, Gemm, Recording } from "./device.ts";
-import { addressOf, textIn } from "./native.ts";
-import { type NativeCall, NativeDevice, type NativeMemory, parseIsaOf } from "./native_device.ts";
-import { NANOGPT_ISA_AUTO, NANOGPT_ISA_SM80, NANOGPT_ISA_SM90A } from "./symbols.ts";
+import { addressOf, openLibrary, textIn } from "./native.ts";
+import {
+  MADE_BY,
+  type NativeCall,
+  NativeDevice,
+  type NativeMemory,
+  notStarted,
+  parseIsaOf,
+} from "./native_device.ts";
+import {
+  NANOGPT_CREATE_ERROR_BYTES,
+  NANOGPT_ISA_AUTO,
+  NANOGPT_ISA_SM80,
+  NANOGPT_ISA_SM90A,
+} from "./symbols.ts";
 
 /** Kernels by the chips they are for: their codes in kernels/abi.h. */
 const ISA_CODES = { auto: NANOGPT_ISA_AUTO, sm80: NANOGPT_ISA_SM80, sm90a: NANOGPT_ISA_SM90A } as const;
@@ -27,6 +39,20 @@ export interface GpuOptions {
 /** The kernels that NANOGPT_ISA names for a GPU device; "auto" where it is not set. */
 export function parseGpuIsa(text: string | undefined, kind: GpuOptions["kind"]): GpuIsa {
   return parseIsaOf(text, GPU_ISA_NAMES, kind);
+}
+
+/** How many GPUs there are for a kind of device. Throws NoDevice where there is no driver, or none. */
+export function deviceCount({ kind, library }: Pick<GpuOptions, "kind" | "library">): number {
+  const opened = openLibrary(library, MADE_BY[kind]);
+  try {
+    const count = new BigUint64Array(1);
+    const text = new Uint8Array(NANOGPT_CREATE_ERROR_BYTES);
+    const status = opened.functionOf("nanogpt_device_count")(addressOf(count), addressOf(text));
+    if (status !== 0) throw notStarted(kind, status, textIn(text));
+    return Number(count[0]);
+  } finally {
+    opened.close();
+  }
 }
 
 /** Bytes of one copy: enough that its start costs nothing, and bounds what a copy holds beside its two ends. */

@@ -79,6 +79,14 @@ export interface Device {
   sync(): void;
   /** Records bound calls instead of making them; undefined, or not there, where the device makes each by itself. */
   capture?(calls: readonly (() => void)[]): Recording | undefined;
+  /**
+   * Makes what `ranks` devices of this process join a group by, each in its own thread, to call the collectives of
+   * kernels/abi.h: made once, by one of them, which stays open until all have joined, and handed to all. Not there where a
+   * device knows no ranks.
+   */
+  groupId?(ranks: number): Uint8Array<ArrayBuffer>;
+  /** Makes this device a rank of the group; waits until all have joined. A device joins once. */
+  joinGroup?(id: Uint8Array<ArrayBuffer>, rank: number, ranks: number): void;
   /** Measures the machine; takes about a second. Undefined where there is nothing to measure. */
   measurePeak(): DevicePeak | undefined;
   close(): void;

@@ -16,12 +16,13 @@ const FFI_TYPES: Readonly<Record<string, string>> = {
   double: "f64",
 };
 
-/** Functions that context.cpp defines once; all others are ops, compiled once per instruction set. */
+/** Functions that context.cpp and group.cpp define once; all others are ops, compiled once per instruction set. */
 const CONTEXT_FUNCTIONS = new Set(
   [
     ...["abi_version", "context_create", "context_destroy", "last_error", "describe", "alloc", "free"],
     ...["upload", "download", "sync", "graph_begin", "graph_end", "graph_launch", "graph_free", "schedule"],
-    ...["post", "collect", "waits", "open_cublaslt", "selftest"],
+    ...["post", "collect", "waits", "open_cublaslt", "selftest", "device_count", "group_id", "group_join"],
+    ...["all_reduce", "reduce", "reduce_scatter", "all_gather", "share"],
   ],
 );
 

@@ -6,16 +6,28 @@
 import { InternalError, RunError, UserError } from "../lib/base/errors.ts";
 import type { Device, DeviceDescription, DeviceKind, DeviceMemory, DevicePeak, TensorRef } from "./device.ts";
 import { addressOf, type NativeArg, type NativeLibrary, openLibrary, textIn } from "./native.ts";
-import { NANOGPT_CREATE_ERROR_BYTES, NANOGPT_INTERNAL, NANOGPT_UNSUPPORTED, SYMBOLS } from "./symbols.ts";
+import {
+  NANOGPT_CREATE_ERROR_BYTES,
+  NANOGPT_GROUP_ID_BYTES,
+  NANOGPT_INTERNAL,
+  NANOGPT_UNSUPPORTED,
+  SYMBOLS,
+} from "./symbols.ts";
 
 /** The make target that builds the library of each native device. */
-const MADE_BY = { cpu: "kernels", cuda: "cuda", emulated: "emulated" } as const;
+export const MADE_BY = { cpu: "kernels", cuda: "cuda", emulated: "emulated" } as const;
 
 /** Room for an error's text: a deadlock of emulated kernels names every waiting thread. */
 const ERROR_BYTES = 16384;
 
 /** This machine has no such device: no driver, no GPU, or none that the library's kernels run on. */
 export class NoDevice extends UserError {}
+
+/** What to throw when a library has told, by a status and a text, why there is no device. */
+export function notStarted(kind: keyof typeof MADE_BY, status: number, why: string): UserError {
+  const message = `Could not start the ${kind} device: ${why}`;
+  return status === NANOGPT_UNSUPPORTED ? new NoDevice(message) : new UserError(message);
+}
 
 /** What a context is made with; the instruction set by its code in kernels/abi.h. */
 export interface ContextSettings {
@@ -67,8 +79,7 @@ export abstract class NativeDevice implements Device {
     const status = create(addressOf(context), addressOf(text), threads, isa, pin ? 1 : 0, ordinal);
     if (status !== 0) {
       this.#library.close();
-      const message = `Could not start the ${what} device: ${textIn(text)}`;
-      throw status === NANOGPT_UNSUPPORTED ? new NoDevice(message) : new UserError(message);
+      throw notStarted(what, status, textIn(text));
     }
     this.#context = context[0] ?? 0n;
   }
@@ -125,6 +136,19 @@ export abstract class NativeDevice implements Device {
   /** Waits for all enqueued work; throws what went wrong in it. */
   sync(): void {
     this.native("nanogpt_sync");
+  }
+
+  groupId(ranks: number): Uint8Array<ArrayBuffer> {
+    const id = new Uint8Array(NANOGPT_GROUP_ID_BYTES);
+    this.native("nanogpt_group_id", addressOf(id), ranks);
+    return id;
+  }
+
+  joinGroup(id: Uint8Array<ArrayBuffer>, rank: number, ranks: number): void {
+    if (id.length !== NANOGPT_GROUP_ID_BYTES) {
+      throw new InternalError(`A group's id has ${NANOGPT_GROUP_ID_BYTES} bytes, found ${id.length}`);
+    }
+    this.native("nanogpt_group_join", addressOf(id), rank, ranks);
   }
 
   measurePeak(): DevicePeak | undefined {

@@ -3,7 +3,7 @@
 // scalars (f64) are numbers. What each function does, and its limits, is stated in the header. Imports nothing.
 // deno-fmt-ignore-file
 
-export const NANOGPT_ABI_VERSION = 3;
+export const NANOGPT_ABI_VERSION = 4;
 export const NANOGPT_F32 = 0;
 export const NANOGPT_BF16 = 1;
 export const NANOGPT_OK = 0;
@@ -24,6 +24,9 @@ export const NANOGPT_FORM_SIMPLE = 0; // any shape and type
 export const NANOGPT_FORM_MMA = 1; // bf16 on mma.sync: sm_80 and later
 export const NANOGPT_FORM_WGMMA = 2; // bf16 on wgmma and TMA: sm_90a only
 export const NANOGPT_FORM_CUBLASLT = 3; // products by cuBLASLt, after nanogpt_open_cublaslt: rows of whole 16 bytes
+export const NANOGPT_GROUP_ID_BYTES = 128;
+export const NANOGPT_REDUCE_SUM = 0;
+export const NANOGPT_REDUCE_MAX = 1;
 export const NANOGPT_MIX_PAIR = 0; // (s[0], s[1]) residual mix
 export const NANOGPT_MIX_LERP = 1; // (1 - s[0], s[0]) value mix
 export const NANOGPT_MIX_SKIP = 2; // (1, s[index]) U-net skip
@@ -36,6 +39,8 @@ export const NANOGPT_SCALAR_HALT = 4; // not 0: adam, nesterov and apply_update 
 export const SYMBOLS = {
   // uint32_t nanogpt_abi_version(void)
   nanogpt_abi_version: { parameters: [], result: "u32" },
+  // int32_t nanogpt_device_count(uint64_t out_count, uint64_t out_error)
+  nanogpt_device_count: { parameters: ["u64" /* out_count */, "u64" /* out_error */], result: "i32" },
   // int32_t nanogpt_context_create(uint64_t out_context, uint64_t out_error, uint32_t threads, uint32_t isa, uint32_t pin, uint32_t ordinal)
   nanogpt_context_create: { parameters: ["u64" /* out_context */, "u64" /* out_error */, "u32" /* threads */, "u32" /* isa */, "u32" /* pin */, "u32" /* ordinal */], result: "i32" },
   // int32_t nanogpt_context_destroy(uint64_t context)
@@ -158,8 +163,8 @@ export const SYMBOLS = {
   nanogpt_head_loss_grad: { parameters: ["u64" /* context */, "u64" /* losses */, "u64" /* dx */, "u64" /* dw */, "u64" /* x */, "u64" /* w */, "u64" /* targets */, "u64" /* dlosses */, "u64" /* workspace */, "u32" /* N */, "u32" /* C */, "u32" /* V */, "u32" /* chunk */, "u32" /* accumulate */, "u32" /* dtype */, "u32" /* form */, "f64" /* cap */], result: "i32" },
   // int32_t nanogpt_guard(uint64_t context, uint64_t scalars, uint64_t loss)
   nanogpt_guard: { parameters: ["u64" /* context */, "u64" /* scalars */, "u64" /* loss */], result: "i32" },
-  // int32_t nanogpt_adam(uint64_t context, uint64_t p, uint64_t m, uint64_t v, uint64_t flags, uint64_t g, uint64_t scalars, uint32_t count, uint32_t index, double lr, double beta1, double beta2, double eps)
-  nanogpt_adam: { parameters: ["u64" /* context */, "u64" /* p */, "u64" /* m */, "u64" /* v */, "u64" /* flags */, "u64" /* g */, "u64" /* scalars */, "u32" /* count */, "u32" /* index */, "f64" /* lr */, "f64" /* beta1 */, "f64" /* beta2 */, "f64" /* eps */], result: "i32" },
+  // int32_t nanogpt_adam(uint64_t context, uint64_t p, uint64_t m, uint64_t v, uint64_t flags, uint64_t g, uint64_t scalars, uint32_t count, uint32_t first, uint32_t index, double lr, double beta1, double beta2, double eps)
+  nanogpt_adam: { parameters: ["u64" /* context */, "u64" /* p */, "u64" /* m */, "u64" /* v */, "u64" /* flags */, "u64" /* g */, "u64" /* scalars */, "u32" /* count */, "u32" /* first */, "u32" /* index */, "f64" /* lr */, "f64" /* beta1 */, "f64" /* beta2 */, "f64" /* eps */], result: "i32" },
   // int32_t nanogpt_nesterov(uint64_t context, uint64_t m, uint64_t u, uint64_t flags, uint64_t g, uint64_t scalars, uint32_t count, uint32_t index, uint32_t slots, uint32_t slot)
   nanogpt_nesterov: { parameters: ["u64" /* context */, "u64" /* m */, "u64" /* u */, "u64" /* flags */, "u64" /* g */, "u64" /* scalars */, "u32" /* count */, "u32" /* index */, "u32" /* slots */, "u32" /* slot */], result: "i32" },
   // int32_t nanogpt_frobenius_normalise(uint64_t context, uint64_t y, uint64_t x, uint32_t count, uint32_t dtype_y, uint32_t dtype_x, double eps)
@@ -168,4 +173,18 @@ export const SYMBOLS = {
   nanogpt_newton_schulz: { parameters: ["u64" /* context */, "u64" /* y */, "u64" /* x */, "u64" /* workspace */, "u32" /* batch */, "u32" /* rows */, "u32" /* cols */, "u32" /* steps */, "u32" /* dtype */, "u32" /* form */], result: "i32" },
   // int32_t nanogpt_apply_update(uint64_t context, uint64_t p, uint64_t u, uint64_t scalars, uint32_t count, uint32_t slots, uint32_t slot, double factor)
   nanogpt_apply_update: { parameters: ["u64" /* context */, "u64" /* p */, "u64" /* u */, "u64" /* scalars */, "u32" /* count */, "u32" /* slots */, "u32" /* slot */, "f64" /* factor */], result: "i32" },
+  // int32_t nanogpt_group_id(uint64_t context, uint64_t id, uint32_t ranks)
+  nanogpt_group_id: { parameters: ["u64" /* context */, "u64" /* id */, "u32" /* ranks */], result: "i32" },
+  // int32_t nanogpt_group_join(uint64_t context, uint64_t id, uint32_t rank, uint32_t ranks)
+  nanogpt_group_join: { parameters: ["u64" /* context */, "u64" /* id */, "u32" /* rank */, "u32" /* ranks */], result: "i32" },
+  // int32_t nanogpt_all_reduce(uint64_t context, uint64_t tensor, uint32_t count, uint32_t op)
+  nanogpt_all_reduce: { parameters: ["u64" /* context */, "u64" /* tensor */, "u32" /* count */, "u32" /* op */], result: "i32" },
+  // int32_t nanogpt_reduce(uint64_t context, uint64_t tensor, uint32_t count, uint32_t root)
+  nanogpt_reduce: { parameters: ["u64" /* context */, "u64" /* tensor */, "u32" /* count */, "u32" /* root */], result: "i32" },
+  // int32_t nanogpt_reduce_scatter(uint64_t context, uint64_t tensor, uint32_t count)
+  nanogpt_reduce_scatter: { parameters: ["u64" /* context */, "u64" /* tensor */, "u32" /* count */], result: "i32" },
+  // int32_t nanogpt_all_gather(uint64_t context, uint64_t tensor, uint32_t count)
+  nanogpt_all_gather: { parameters: ["u64" /* context */, "u64" /* tensor */, "u32" /* count */], result: "i32" },
+  // int32_t nanogpt_share(uint64_t context, uint64_t tensor, uint32_t count, uint32_t root)
+  nanogpt_share: { parameters: ["u64" /* context */, "u64" /* tensor */, "u32" /* count */, "u32" /* root */], result: "i32" },
 } as const satisfies Deno.ForeignLibraryInterface;

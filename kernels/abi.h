@@ -21,7 +21,7 @@
 #define NANOGPT_ABI_H
 #include <stdint.h>
 
-#define NANOGPT_ABI_VERSION 3
+#define NANOGPT_ABI_VERSION 4
 
 #define NANOGPT_F32 0
 #define NANOGPT_BF16 1
@@ -52,6 +52,13 @@
 #define NANOGPT_FORM_WGMMA 2  // bf16 on wgmma and TMA: sm_90a only
 #define NANOGPT_FORM_CUBLASLT 3 // products by cuBLASLt, after nanogpt_open_cublaslt: rows of whole 16 bytes
 
+// Bytes of what nanogpt_group_id makes.
+#define NANOGPT_GROUP_ID_BYTES 128
+
+// Operations of nanogpt_all_reduce.
+#define NANOGPT_REDUCE_SUM 0
+#define NANOGPT_REDUCE_MAX 1
+
 // Forms of nanogpt_mix: the coefficients (ca, cb) of y = ca*a + cb*b made from the vector s.
 #define NANOGPT_MIX_PAIR 0 // (s[0], s[1])                       residual mix
 #define NANOGPT_MIX_LERP 1 // (1 - s[0], s[0])                   value mix
@@ -74,12 +81,16 @@ extern "C" {
 // The ABI version the library was built with; compared on open.
 uint32_t nanogpt_abi_version(void);
 
+// How many GPUs there are, whose ordinals nanogpt_context_create takes; 1 on a cpu. out_count: uint64_t[1]; out_error:
+// char[NANOGPT_CREATE_ERROR_BYTES], filled when the status is not 0: NANOGPT_UNSUPPORTED where there is no driver or no GPU.
+int32_t nanogpt_device_count(uint64_t out_count, uint64_t out_error);
+
 // Makes a context. out_context: uint64_t[1]; out_error: char[NANOGPT_CREATE_ERROR_BYTES], filled when the status is not 0.
 // threads: 0 = all cores this process may use. isa: a NANOGPT_ISA code; one this machine lacks is an error.
 // pin: 1 = bind thread i to the i-th allowed core. ordinal: which GPU, from 0; a cpu takes only 0.
 int32_t nanogpt_context_create(uint64_t out_context, uint64_t out_error, uint32_t threads, uint32_t isa, uint32_t pin, uint32_t ordinal);
 
-// Ends the pool's threads and frees the context; its memory from nanogpt_alloc must be freed before.
+// Ends the pool's threads, leaves the group and frees the context; its memory from nanogpt_alloc must be freed before.
 int32_t nanogpt_context_destroy(uint64_t context);
 
 // Text of the last error of this context, NUL-terminated, cut to `capacity` bytes. out_text: char[capacity].
@@ -250,8 +261,10 @@ int32_t nanogpt_head_loss_grad(uint64_t context, uint64_t losses, uint64_t dx, u
 // scalars[HALT] = 1 where the loss is not finite, so that no update follows it; all else stays. loss: float32[1].
 int32_t nanogpt_guard(uint64_t context, uint64_t scalars, uint64_t loss);
 // Adam in place: m = b1 m + (1-b1) g; v = b2 v + (1-b2) g^2; p -= lr*RATE*(m*BIAS1)/(sqrt(v*BIAS2) + eps).
-// All float32[count]; scalars: the step's scalar buffer; flags[index] = number of non-finite elements of g (float32).
-int32_t nanogpt_adam(uint64_t context, uint64_t p, uint64_t m, uint64_t v, uint64_t flags, uint64_t g, uint64_t scalars, uint32_t count, uint32_t index, double lr, double beta1, double beta2, double eps);
+// m, v: float32[count]; p, g: float32 of at least first + count elements, of which those from `first` on are m's and v's and
+// the others are left alone. scalars: the step's scalar buffer; flags[index] = number of non-finite elements of g among those
+// (float32).
+int32_t nanogpt_adam(uint64_t context, uint64_t p, uint64_t m, uint64_t v, uint64_t flags, uint64_t g, uint64_t scalars, uint32_t count, uint32_t first, uint32_t index, double lr, double beta1, double beta2, double eps);
 // Momentum of Muon in place: m = MOMENTUM*m + g; u[slot] = g + MOMENTUM*m. m, g: float32[count]; u: float32[slots,count],
 // whose other slots stay as they are; flags as for adam.
 int32_t nanogpt_nesterov(uint64_t context, uint64_t m, uint64_t u, uint64_t flags, uint64_t g, uint64_t scalars, uint32_t count, uint32_t index, uint32_t slots, uint32_t slot);
@@ -264,6 +277,35 @@ int32_t nanogpt_frobenius_normalise(uint64_t context, uint64_t y, uint64_t x, ui
 int32_t nanogpt_newton_schulz(uint64_t context, uint64_t y, uint64_t x, uint64_t workspace, uint32_t batch, uint32_t rows, uint32_t cols, uint32_t steps, uint32_t dtype, uint32_t form);
 // p -= factor*RATE*u[slot]. p: float32[count]; u: float32[slots,count].
 int32_t nanogpt_apply_update(uint64_t context, uint64_t p, uint64_t u, uint64_t scalars, uint32_t count, uint32_t slots, uint32_t slot, double factor);
+
+// ---- Ranks ---------------------------------------------------------------------------------------------------
+//
+// A group is 2 to 1024 contexts of this process, its ranks, each driven by its own thread. A collective is called by all of
+// them with the same arguments but for the tensor, in the same order; `tensor` is float32 memory of the context, worked on in
+// place, `count` its elements. Where ranks differ each of them gets an error that says how. A rank that waits for another that
+// never comes, or whose own call was refused, waits (asleep) until the process ends: a program ends when one of its ranks fails.
+// A context without a group is refused. On a cpu sums are made in the order of the ranks, the same bits in every run and
+// with any number of threads; on GPUs by NCCL, in its order.
+
+// Makes what the ranks of a group join it by. id: NANOGPT_GROUP_ID_BYTES bytes of the caller's memory, good for one group in
+// this process. Made by one rank and handed to all; its context must live until all have joined. What was never joined is
+// freed with it. NANOGPT_UNSUPPORTED, with what to install, where NCCL is missing.
+int32_t nanogpt_group_id(uint64_t context, uint64_t id, uint32_t ranks);
+// Makes the context rank `rank` of the group; returns when all have joined. A context joins once. id: as nanogpt_group_id
+// made it, for as many ranks. On GPUs each rank has its own.
+int32_t nanogpt_group_join(uint64_t context, uint64_t id, uint32_t rank, uint32_t ranks);
+// Each tensor becomes the sum, or the maximum, of all ranks' tensors. op: NANOGPT_REDUCE_SUM or _MAX. A maximum with a NaN is
+// NaN on a cpu; on GPUs NCCL lets numbers win.
+int32_t nanogpt_all_reduce(uint64_t context, uint64_t tensor, uint32_t count, uint32_t op);
+// The root's tensor becomes the sum of all; the others stay as they are.
+int32_t nanogpt_reduce(uint64_t context, uint64_t tensor, uint32_t count, uint32_t root);
+// With n = count / ranks, elements r*n to r*n + n-1 of rank r's tensor become the sum of all ranks' there; the others stay as
+// they are. count is a multiple of the ranks.
+int32_t nanogpt_reduce_scatter(uint64_t context, uint64_t tensor, uint32_t count);
+// The reverse: those elements of rank r's tensor are copied into all ranks' tensors.
+int32_t nanogpt_all_gather(uint64_t context, uint64_t tensor, uint32_t count);
+// Each tensor becomes a copy of the root's.
+int32_t nanogpt_share(uint64_t context, uint64_t tensor, uint32_t count, uint32_t root);
 
 #ifdef __cplusplus
 }

@@ -12,7 +12,7 @@ KERNEL_FLAGS := -std=c++17 -O3 -fPIC -fno-math-errno -fvisibility=hidden -fno-gn
 # standard library that ask for 2.36 and are never used here; gcc's unwinder, which would ask for 2.35, stays shared.
 KERNEL_LINK := -shared -pthread -static-libstdc++ -Wl,--no-undefined -Wl,--gc-sections -Wl,--version-script=kernels/cpu/exports.map
 
-KERNEL_ONCE := context dispatch machine pool
+KERNEL_ONCE := context dispatch group machine pool
 KERNEL_OPS := $(filter-out $(KERNEL_ONCE),$(basename $(notdir $(sort $(wildcard kernels/cpu/*.cpp)))))
 
 ISA_portable := -DNANOGPT_VECTOR_FLOATS=4

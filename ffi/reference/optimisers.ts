@@ -13,9 +13,10 @@ function countNonFinite(g: Float64Array): number {
 }
 
 const adam: ReferenceKernel = (t, args) => {
-  const [p, m, v, flags] = [reals(t, 0), reals(t, 1), reals(t, 2), reals(t, 3)];
-  const [g, scalars] = [reals(t, 4), reals(t, 5)];
-  const [lr, beta1, beta2, eps] = [arg(args, 2), arg(args, 3), arg(args, 4), arg(args, 5)];
+  const [count, first, index] = [arg(args, 0), arg(args, 1), arg(args, 2)];
+  const [lr, beta1, beta2, eps] = [arg(args, 3), arg(args, 4), arg(args, 5), arg(args, 6)];
+  const part = (i: number) => reals(t, i).subarray(first, first + count);
+  const [p, m, v, flags, g, scalars] = [part(0), reals(t, 1), reals(t, 2), reals(t, 3), part(4), reals(t, 5)];
   if (get(scalars, HALT) !== 0) return;
   const [rate, bias1, bias2] = [get(scalars, RATE), get(scalars, BIAS1), get(scalars, BIAS2)];
   for (let i = 0; i < p.length; i++) {
@@ -24,7 +25,7 @@ const adam: ReferenceKernel = (t, args) => {
     const step = get(m, i) * bias1 / (Math.sqrt(get(v, i) * bias2) + eps);
     p[i] = get(p, i) - lr * rate * step;
   }
-  flags[arg(args, 1)] = countNonFinite(g);
+  flags[index] = countNonFinite(g);
 };
 
 /** Slot `slot` of a batch of tensors of `count` elements. */

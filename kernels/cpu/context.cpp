@@ -1,8 +1,9 @@
 // The context: its ABI functions (create, destroy, error text, description, memory) and the class behind them.
 // Compiled once, for any instruction set. It knows no op; ops reach it through context.h. Refuses an instruction set
-// that the machine lacks. May include only context.h, machine.h, pool.h, scratch.h, ../tickets.h and the standard library.
+// that the machine lacks. May include only context.h, group.h, machine.h, pool.h, scratch.h, ../tickets.h and the standard library.
 #include "context.h"
 #include "../tickets.h"
+#include "group.h"
 #include "machine.h"
 #include "pool.h"
 #include "scratch.h"
@@ -62,6 +63,7 @@ class PoolContext final : public Context {
     return scratch;
   }
   std::byte* shared_scratch() override { return shared_scratch_.data(); }
+  Membership& membership() override { return membership_; }
 
   int32_t fail(int32_t status, const char* format, ...) override __attribute__((format(printf, 3, 4))) {
     // Tasks of one kernel may fail at the same time.
@@ -100,6 +102,7 @@ class PoolContext final : public Context {
   Pages thread_scratch_;
   Pages shared_scratch_;
   Tickets<std::vector<char>> posts_;
+  Membership membership_;
   std::mutex error_mutex_;
   char error_[kErrorBytes] = "";
 };
@@ -147,6 +150,12 @@ uint32_t float32_set(uint32_t isa) { return isa > NANOGPT_ISA_AVX512 ? NANOGPT_I
 using namespace nanogpt;
 
 NANOGPT_EXPORT uint32_t nanogpt_abi_version(void) { return NANOGPT_ABI_VERSION; }
+
+NANOGPT_EXPORT int32_t nanogpt_device_count(uint64_t out_count, uint64_t out_error) {
+  if (out_count == 0 || out_error == 0) return NANOGPT_INVALID;
+  *reinterpret_cast<uint64_t*>(out_count) = 1;
+  return NANOGPT_OK;
+}
 
 NANOGPT_EXPORT int32_t nanogpt_context_create(uint64_t out_context, uint64_t out_error, uint32_t threads, uint32_t isa,
                                               uint32_t pin, uint32_t ordinal) {

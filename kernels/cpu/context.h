@@ -26,6 +26,8 @@ class TaskBody {
   void (*call_)(const void* object, int64_t task, int thread);
 };
 
+struct Membership;
+
 struct Context {
   virtual ~Context() = default;
   // Runs task(i) for i in [0, tasks) on the pool, each exactly once; returns when all are done. Tasks are claimed in
@@ -41,6 +43,8 @@ struct Context {
   // Records the error text (printf style) and returns `status`.
   virtual int32_t fail(int32_t status, const char* format, ...) __attribute__((format(printf, 3, 4))) = 0;
   virtual uint32_t isa() const = 0;
+  // The groups of ranks that this context has made and joined (group.h).
+  virtual Membership& membership() = 0;
 };
 
 constexpr size_t kThreadScratchBytes = size_t{4} << 20;

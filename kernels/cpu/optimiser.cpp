@@ -85,7 +85,7 @@ int32_t guard(uint64_t context, uint64_t scalars, uint64_t loss) {
 }
 
 int32_t adam(uint64_t context, uint64_t p, uint64_t m, uint64_t v, uint64_t flags, uint64_t g, uint64_t scalars,
-             uint32_t count, uint32_t index, double lr, double beta1, double beta2, double eps) {
+             uint32_t count, uint32_t first, uint32_t index, double lr, double beta1, double beta2, double eps) {
   Check check(context, "adam");
   check.address("p", p).address("m", m).address("v", v).address("flags", flags).address("g", g);
   check.address("scalars", scalars).size("count", count).not_negative("eps", eps);
@@ -96,10 +96,11 @@ int32_t adam(uint64_t context, uint64_t p, uint64_t m, uint64_t v, uint64_t flag
   const AdamConstants c{static_cast<float>(beta1),    static_cast<float>(1.0 - beta1), static_cast<float>(beta2),
                         static_cast<float>(1.0 - beta2), static_cast<float>(rate),        s[NANOGPT_SCALAR_BIAS2],
                         static_cast<float>(eps)};
+  float* const part = memory<float>(p) + first;
+  const float* const grad = memory<const float>(g) + first;
   double bad[1];
   sum_chunks<1>(check.context(), count, bad, [=](int64_t begin, int64_t end, double* sums) {
-    sums[0] = adam_range(end - begin, memory<float>(p) + begin, memory<float>(m) + begin, memory<float>(v) + begin,
-                         memory<const float>(g) + begin, c);
+    sums[0] = adam_range(end - begin, part + begin, memory<float>(m) + begin, memory<float>(v) + begin, grad + begin, c);
   });
   memory<float>(flags)[index] = static_cast<float>(bad[0]);
   return NANOGPT_OK;

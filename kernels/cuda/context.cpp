@@ -1,8 +1,9 @@
 // The context of a GPU: its ABI functions (create, destroy, error text, description, memory, copies, graphs) and the class
 // behind them, over the driver's table. Knows no op. Refuses what the driver refuses, with the driver's words. May include
-// only context.h, gemm_cublaslt.h, input_error.h, modules.h, posts.h, staging.h and the standard library.
+// only context.h, gemm_cublaslt.h, group.h, input_error.h, modules.h, posts.h, staging.h and the standard library.
 #include "context.h"
 #include "gemm_cublaslt.h"
+#include "group.h"
 #include "input_error.h"
 #include "modules.h"
 #include "posts.h"
@@ -33,15 +34,26 @@ class NoGpu : public DriverError {
 
 constexpr Result kNoDevice = 100;  // CUDA_ERROR_NO_DEVICE
 
+void require(const Driver& driver, Result result, const char* doing) {
+  if (result != 0) throw DriverError(std::string("The GPU driver failed while ") + doing + ": " + words_of(driver, result));
+}
+
+// Starts the driver and counts the GPUs: at least one.
+int gpus_of(const Driver& driver) {
+  const Result started = driver.init(0);
+  if (started == kNoDevice) throw NoGpu("The driver finds no GPU: " + words_of(driver, started));
+  require(driver, started, "starting the driver");
+  int count = 0;
+  require(driver, driver.device_get_count(&count), "counting GPUs");
+  if (count == 0) throw NoGpu("The driver finds no GPU");
+  return count;
+}
+
 class GpuContext final : public Context {
  public:
   GpuContext(const Driver& driver, uint32_t isa, int ordinal)
       : driver_(driver), staging_(std::make_unique<Staging>(driver)), posts_(std::make_unique<Posts>(driver)) {
-    const Result started = driver_.init(0);
-    if (started == kNoDevice) throw NoGpu("The driver finds no GPU: " + words_of(driver_, started));
-    require(started, "starting the driver");
-    int count = 0;
-    require(driver_.device_get_count(&count), "counting GPUs");
+    const int count = gpus_of(driver_);
     if (ordinal >= count)
       throw NoGpu("There is no GPU " + std::to_string(ordinal) + ": this machine has " + std::to_string(count));
     require(driver_.device_get(&device_, ordinal), "finding the GPU");
@@ -57,7 +69,9 @@ class GpuContext final : public Context {
   }
 
   ~GpuContext() override {
+    if (communicator_ != nullptr && communicator_->failure() != kNcclSuccess) communicator_.reset();
     driver_.stream_synchronize(stream_);
+    communicator_.reset();
     cublaslt_.reset();
     driver_.memory_free(scratch_);
     driver_.memory_free(input_error_);
@@ -108,6 +122,7 @@ class GpuContext final : public Context {
   Stream stream() const override { return stream_; }
   bool recording() const override { return recording_; }
   CublasLtProducts* cublaslt() override { return cublaslt_.get(); }
+  std::unique_ptr<Communicator>& communicator() override { return communicator_; }
 
   int32_t encode(TensorMap& map, TensorType type, uint32_t rank, uint64_t address, const uint64_t* dims,
                  const uint64_t* strides, const uint32_t* box, Swizzle swizzle) override {
@@ -165,6 +180,7 @@ class GpuContext final : public Context {
     if (const Result result = driver_.copy_to_host(&found, input_error_, sizeof found, stream_))
       return refuse(result, "copying", "from the GPU");
     if (const int32_t status = wait()) return status;
+    if (const int32_t status = group_failure()) return status;
     return tell(found);
   }
   // With what kernels have found in their input by then.
@@ -182,6 +198,7 @@ class GpuContext final : public Context {
     const char* copies = nullptr;
     size_t bytes = 0;
     if (const Result result = posts_->collect(ticket, &copies, &bytes)) return refuse(result, "running", "a kernel");
+    if (const int32_t status = group_failure()) return status;
     InputError found{};
     std::memcpy(&found, copies, sizeof found);
     std::memcpy(target, copies + sizeof found, bytes - sizeof found);
@@ -253,13 +270,18 @@ class GpuContext final : public Context {
   int32_t refuse_recording(const char* what) {
     return fail(NANOGPT_INVALID, "A graph is being recorded, which cannot hold %s; end it first", what);
   }
+  // What NCCL has found since in collectives that were enqueued, such as a rank that has gone.
+  int32_t group_failure() {
+    if (communicator_ == nullptr) return NANOGPT_OK;
+    const NcclResult result = communicator_->failure();
+    if (result == kNcclSuccess) return NANOGPT_OK;
+    return fail(NANOGPT_INTERNAL, "NCCL failed in a collective: %s", communicator_->nccl().get_error_string(result));
+  }
   int32_t wait() {
     if (const Result result = driver_.stream_synchronize(stream_)) return refuse(result, "running", "a kernel");
     return NANOGPT_OK;
   }
-  void require(Result result, const char* doing) const {
-    if (result != 0) throw DriverError(std::string("The GPU driver failed while ") + doing + ": " + words_of(driver_, result));
-  }
+  void require(Result result, const char* doing) const { cuda::require(driver_, result, doing); }
   uint32_t choose(uint32_t isa) const {
     const int major = attribute(kAttributeMajor);
     const uint32_t best = major == 9 ? NANOGPT_ISA_SM90A : NANOGPT_ISA_SM80;
@@ -280,6 +302,7 @@ class GpuContext final : public Context {
   std::unique_ptr<Modules> modules_;
   std::unique_ptr<Staging> staging_;
   std::unique_ptr<CublasLtProducts> cublaslt_;
+  std::unique_ptr<Communicator> communicator_;
   std::unique_ptr<Posts> posts_;
   bool recording_ = false;
   char error_[kErrorBytes] = "";
@@ -305,9 +328,11 @@ using namespace nanogpt::cuda;
 
 NANOGPT_EXPORT uint32_t nanogpt_abi_version(void) { return NANOGPT_ABI_VERSION; }
 
-NANOGPT_EXPORT int32_t nanogpt_context_create(uint64_t out_context, uint64_t out_error, uint32_t, uint32_t isa, uint32_t,
-                                              uint32_t ordinal) {
-  if (out_context == 0 || out_error == 0) return NANOGPT_INVALID;
+namespace {
+// Gives body(driver), an unsigned 64-bit number, or why there is none.
+template <class Body>
+int32_t with_driver(uint64_t out, uint64_t out_error, const Body& body) {
+  if (out == 0 || out_error == 0) return NANOGPT_INVALID;
   const auto refuse = [&](int32_t status, const std::string& text) {
     copy_text(out_error, NANOGPT_CREATE_ERROR_BYTES, text);
     return status;
@@ -315,15 +340,27 @@ NANOGPT_EXPORT int32_t nanogpt_context_create(uint64_t out_context, uint64_t out
   const OpenedDriver opened = open_driver();
   if (opened.driver == nullptr) return refuse(NANOGPT_UNSUPPORTED, opened.why);
   try {
-    Context* context = new GpuContext(*opened.driver, isa, static_cast<int>(ordinal));
-    const uint64_t address = reinterpret_cast<uint64_t>(context);
-    std::memcpy(reinterpret_cast<void*>(out_context), &address, sizeof address);
+    const uint64_t found = body(*opened.driver);
+    std::memcpy(reinterpret_cast<void*>(out), &found, sizeof found);
     return NANOGPT_OK;
   } catch (const NoGpu& error) {
     return refuse(NANOGPT_UNSUPPORTED, error.what());
   } catch (const std::exception& error) {
     return refuse(NANOGPT_INTERNAL, error.what());
   }
+}
+}  // namespace
+
+NANOGPT_EXPORT int32_t nanogpt_device_count(uint64_t out_count, uint64_t out_error) {
+  return with_driver(out_count, out_error, [](const Driver& driver) { return static_cast<uint64_t>(gpus_of(driver)); });
+}
+
+NANOGPT_EXPORT int32_t nanogpt_context_create(uint64_t out_context, uint64_t out_error, uint32_t, uint32_t isa, uint32_t,
+                                              uint32_t ordinal) {
+  return with_driver(out_context, out_error, [&](const Driver& driver) {
+    Context* const context = new GpuContext(driver, isa, static_cast<int>(ordinal));
+    return reinterpret_cast<uint64_t>(context);
+  });
 }
 
 NANOGPT_EXPORT int32_t nanogpt_context_destroy(uint64_t context) {

@@ -6,11 +6,13 @@
 #include "driver.h"
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 
 #define NANOGPT_EXPORT extern "C" __attribute__((visibility("default")))
 
 namespace nanogpt::cuda {
 
+class Communicator;
 class CublasLtProducts;
 
 struct Grid {
@@ -51,6 +53,8 @@ struct Context {
   virtual bool recording() const = 0;
   // Products of cuBLASLt; null until nanogpt_open_cublaslt.
   virtual CublasLtProducts* cublaslt() = 0;
+  // The group of ranks that this context has joined; null: none (group.h).
+  virtual std::unique_ptr<Communicator>& communicator() = 0;
 };
 
 constexpr size_t kScratchBytes = size_t{64} << 20;

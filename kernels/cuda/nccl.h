@@ -33,6 +33,8 @@ struct Nccl {
   NcclResult (*comm_abort)(NcclComm comm);
   NcclResult (*comm_get_async_error)(NcclComm comm, NcclResult* error);
   NcclResult (*all_reduce)(const void* send, void* receive, size_t count, int type, int op, NcclComm comm, Stream stream);
+  // receive: of the root alone; the others' may be null.
+  NcclResult (*reduce)(const void* send, void* receive, size_t count, int type, int op, int root, NcclComm comm, Stream stream);
   NcclResult (*reduce_scatter)(const void* send, void* receive, size_t count, int type, int op, NcclComm comm,
                                Stream stream);
   NcclResult (*all_gather)(const void* send, void* receive, size_t count, int type, NcclComm comm, Stream stream);

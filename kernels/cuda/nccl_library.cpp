@@ -19,8 +19,8 @@ void find_all(SharedLibrary& library, Nccl& n) {
       .find(n.get_unique_id, "ncclGetUniqueId").find(n.comm_init_rank, "ncclCommInitRank")
       .find(n.comm_finalize, "ncclCommFinalize").find(n.comm_destroy, "ncclCommDestroy").find(n.comm_abort, "ncclCommAbort")
       .find(n.comm_get_async_error, "ncclCommGetAsyncError").find(n.all_reduce, "ncclAllReduce")
-      .find(n.reduce_scatter, "ncclReduceScatter").find(n.all_gather, "ncclAllGather").find(n.broadcast, "ncclBroadcast")
-      .find(n.group_start, "ncclGroupStart").find(n.group_end, "ncclGroupEnd");
+      .find(n.reduce, "ncclReduce").find(n.reduce_scatter, "ncclReduceScatter").find(n.all_gather, "ncclAllGather")
+      .find(n.broadcast, "ncclBroadcast").find(n.group_start, "ncclGroupStart").find(n.group_end, "ncclGroupEnd");
 }
 
 Opened open() {

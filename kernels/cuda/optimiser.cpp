@@ -46,16 +46,16 @@ NANOGPT_EXPORT int32_t nanogpt_guard(uint64_t context, uint64_t scalars, uint64_
 }
 
 NANOGPT_EXPORT int32_t nanogpt_adam(uint64_t context, uint64_t p, uint64_t m, uint64_t v, uint64_t flags, uint64_t g,
-                                    uint64_t scalars, uint32_t count, uint32_t index, double lr, double beta1, double beta2,
-                                    double eps) {
+                                    uint64_t scalars, uint32_t count, uint32_t first, uint32_t index, double lr, double beta1,
+                                    double beta2, double eps) {
   Check check(context, "adam");
   check.address("p", p).address("m", m).address("v", v).address("flags", flags).address("g", g);
   check.address("scalars", scalars).size("count", count).not_negative("eps", eps);
   if (check.failed()) return check.status();
-  const AdamParams params{memory<float>(p),
+  const AdamParams params{memory<float>(p) + first,
                           memory<float>(m),
                           memory<float>(v),
-                          memory<const float>(g),
+                          memory<const float>(g) + first,
                           memory<const float>(scalars),
                           memory<uint32_t>(check.context().scratch()),
                           count,

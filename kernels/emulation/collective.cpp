@@ -55,13 +55,17 @@ void write(char* to, size_t i, int type, float value) {
   }
 }
 
+// Of a number and a NaN the extreme is the number, as CUDA's fmaxf has it.
 float combine(float a, float b, int op) {
-  if (op == cuda::kNcclMax) return a > b || a != a ? a : b;
-  if (op == cuda::kNcclMin) return a < b || a != a ? a : b;
+  if (op == cuda::kNcclMax) return a > b || b != b ? a : b;
+  if (op == cuda::kNcclMin) return a < b || b != b ? a : b;
   return a + b;
 }
 
-bool reduces(Collective kind) { return kind == Collective::all_reduce || kind == Collective::reduce_scatter; }
+bool reduces(Collective kind) {
+  return kind == Collective::all_reduce || kind == Collective::reduce || kind == Collective::reduce_scatter;
+}
+bool has_root(Collective kind) { return kind == Collective::reduce || kind == Collective::broadcast; }
 
 // The reduction of all ranks' elements first to first + count - 1.
 std::vector<char> reduced(const std::vector<CollectiveCall>& calls, const std::vector<size_t>& order, size_t first,
@@ -86,7 +90,8 @@ std::vector<char> received(const std::vector<CollectiveCall>& calls, const std::
     return std::vector<char>(from, from + mine.count * size_of(mine.type));
   };
   switch (mine.kind) {
-    case Collective::all_reduce: return reduced(calls, order, 0, mine.count);
+    case Collective::all_reduce:
+    case Collective::reduce: return reduced(calls, order, 0, mine.count);
     case Collective::reduce_scatter: return reduced(calls, order, r * mine.count, mine.count);
     case Collective::broadcast: return bytes_of(static_cast<size_t>(mine.root));
     default: break;
@@ -109,20 +114,20 @@ size_t CollectiveCall::receive_bytes(size_t ranks) const {
 }
 
 std::string CollectiveCall::text() const {
-  const char* const names[] = {"AllReduce", "ReduceScatter", "AllGather", "Broadcast"};
+  const char* const names[] = {"AllReduce", "Reduce", "ReduceScatter", "AllGather", "Broadcast"};
   return std::string(names[static_cast<size_t>(kind)]) + " of " + std::to_string(count) + " elements of type " +
          std::to_string(type) + (reduces(kind) ? ", operation " + std::to_string(op) : "") +
-         (kind == Collective::broadcast ? ", root " + std::to_string(root) : "");
+         (has_root(kind) ? ", root " + std::to_string(root) : "");
 }
 
 std::string CollectiveCall::wrong(size_t ranks, size_t rank) const {
-  if (send == nullptr || receive == nullptr || count == 0) return text() + ": an empty buffer";
+  if (send == nullptr || (receive == nullptr && receives(rank)) || count == 0) return text() + ": an empty buffer";
   if (size_of(type) == 0) return text() + ": a type that is not emulated";
   if (reduces(kind) && type != cuda::kNcclFloat32 && type != cuda::kNcclBfloat16)
     return text() + ": only float32 and bfloat16 are reduced";
   if (reduces(kind) && op != cuda::kNcclSum && op != cuda::kNcclMax && op != cuda::kNcclMin && op != cuda::kNcclAverage)
     return text() + ": no such operation";
-  if (kind == Collective::broadcast && (root < 0 || static_cast<size_t>(root) >= ranks)) return text() + ": no such root";
+  if (has_root(kind) && (root < 0 || static_cast<size_t>(root) >= ranks)) return text() + ": no such root";
   const uint64_t from = send_address(), to = receive_address();
   if (from + send_bytes(ranks) <= to || to + receive_bytes(ranks) <= from) return "";
   const uint64_t part = count * size_of(type) * rank;
@@ -144,8 +149,10 @@ std::string carry_out(const std::vector<CollectiveCall>& calls, const std::vecto
   for (const CollectiveCall& call : calls)
     if (const std::string why = host_reads(call.send, call.send_bytes(calls.size())); !why.empty()) return why;
   std::vector<std::vector<char>> results;
-  for (size_t r = 0; r < calls.size(); r++) results.push_back(received(calls, order, r));
+  for (size_t r = 0; r < calls.size(); r++)
+    results.push_back(calls[r].receives(r) ? received(calls, order, r) : std::vector<char>());
   for (size_t r = 0; r < calls.size(); r++) {
+    if (!calls[r].receives(r)) continue;
     if (const std::string why = host_writes(calls[r].receive, results[r].size()); !why.empty()) return why;
     std::memcpy(calls[r].receive, results[r].data(), results[r].size());
   }

@@ -8,7 +8,7 @@
 
 namespace nanogpt::emulation {
 
-enum class Collective : uint8_t { all_reduce, reduce_scatter, all_gather, broadcast };
+enum class Collective : uint8_t { all_reduce, reduce, reduce_scatter, all_gather, broadcast };
 
 struct CollectiveCall {
   Collective kind = Collective::all_reduce;
@@ -23,6 +23,8 @@ struct CollectiveCall {
   uint64_t receive_address() const { return reinterpret_cast<uint64_t>(receive); }
   size_t send_bytes(size_t ranks) const;
   size_t receive_bytes(size_t ranks) const;
+  // Whether rank `rank` receives anything.
+  bool receives(size_t rank) const { return kind != Collective::reduce || static_cast<size_t>(root) == rank; }
   // "AllReduce of 4096 float32 (sum)".
   std::string text() const;
   // What this rank alone gets wrong: a type or operation that there is not, buffers that overlap other than in place.

@@ -21,6 +21,7 @@ int begin_capture(cuda::Stream handle, int mode) {
   stream->capture = std::make_shared<FakeGraph>();
   stream->capture->origin = stream;
   stream->capture->mode = mode;
+  stream->capture->thread = std::this_thread::get_id();
   stream->capture_after.clear();
   return 0;
 }

@@ -55,7 +55,9 @@ int Machine::device_of(uint64_t address, size_t bytes) const {
 }
 
 bool Machine::capturing() const {
-  return std::any_of(streams.begin(), streams.end(), [](const FakeStream* s) { return s->capture && s->capture->mode != 2; });
+  return std::any_of(streams.begin(), streams.end(), [](const FakeStream* s) {
+    return s->capture && (s->capture->mode == 0 || (s->capture->mode == 1 && s->capture->thread == std::this_thread::get_id()));
+  });
 }
 
 int Machine::enqueue(FakeStream& stream, Work work) {

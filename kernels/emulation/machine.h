@@ -13,6 +13,7 @@
 #include <memory>
 #include <mutex>
 #include <set>
+#include <thread>
 
 namespace nanogpt::emulation {
 
@@ -37,6 +38,7 @@ struct FakeGraph {
   std::vector<Node> nodes;
   struct FakeStream* origin = nullptr;
   int mode = 0;
+  std::thread::id thread;  // that began to record it
   bool invalid = false;
 };
 
@@ -87,7 +89,7 @@ class Machine {
   std::set<std::shared_ptr<FakeGraph>> graphs;
   std::map<uint64_t, std::pair<size_t, int>> allocations;  // bytes and device by address
   std::map<uint64_t, size_t> host_allocations;
-  std::chrono::milliseconds patience{10000};  // with peers of a collective that do not come
+  std::chrono::milliseconds patience{600000};  // with peers of a collective that do not come: they may be slow
   uint64_t waits = 0;                         // calls of advance() that were not finished from the first
 
   void restart(uint32_t device_count);
@@ -103,6 +105,7 @@ class Machine {
   uint32_t draw(uint32_t bound);
   // After a kernel or copy failed every call on the device gives this.
   void break_device(int device, int code, const std::string& why);
+  // Whether a capture forbids this thread calls that are unsafe in one: mode 0 does so to all threads, 1 to its own, 2 to none.
   bool capturing() const;
 
  private:

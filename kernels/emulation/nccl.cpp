@@ -1,7 +1,7 @@
 // The fake NCCL: ranks are threads of this process, each with its fake GPU. A collective is done when the streams of all
 // ranks have reached it; then one of them moves the data of all, adding in an order drawn from the seed and rounding at every
 // step, as a ring does. Refuses what real ranks would hang or corrupt memory over: collectives that differ between ranks, a
-// communicator driven by two threads, in-place buffers at a wrong offset. May include only ../cuda/nccl.h, collective.h,
+// communicator driven by two threads, two ranks on one GPU, in-place buffers at a wrong offset. May include only ../cuda/nccl.h, collective.h,
 // driver.h, memory.h, stream_calls.h and the standard library.
 #include "../cuda/nccl.h"
 #include "collective.h"
@@ -94,11 +94,23 @@ NcclResult join(Communicator& mine, int ranks, uint64_t id) {
   return cuda::kNcclSuccess;
 }
 
+// Two ranks of one GPU, which NCCL refuses on both; -1: there are none.
+int shared_device(const Clique& clique) {
+  std::set<int> devices;
+  for (const Communicator* const member : clique.members)
+    if (!devices.insert(member->device).second) return member->device;
+  return -1;
+}
+
 NcclResult wait_for_all(Communicator& mine) {
   std::unique_lock<std::recursive_mutex> lock(machine().mutex);
   const Clique& clique = *mine.clique;
   const auto all = [&] { return static_cast<size_t>(clique.joined) == clique.members.size(); };
-  if (machine().changed.wait_for(lock, machine().patience, all)) return cuda::kNcclSuccess;
+  if (machine().changed.wait_for(lock, machine().patience, all)) {
+    const int shared = shared_device(clique);
+    return shared < 0 ? cuda::kNcclSuccess
+                      : refuse_nccl(cuda::kNcclInvalidUsage, "two ranks on GPU " + std::to_string(shared) + ": each needs its own");
+  }
   return refuse_nccl(cuda::kNcclRemoteError, "only " + std::to_string(clique.joined) + " of " +
                                                  std::to_string(clique.members.size()) + " ranks came to the communicator");
 }
@@ -150,8 +162,10 @@ std::string perform(Communicator& mine, uint64_t number) {
     for (const Communicator* const member : clique.members) {
       const CollectiveCall& call = round.calls[static_cast<size_t>(member->rank)];
       const size_t ranks = clique.members.size();
-      if (round.why.empty() && (machine().device_of(call.send_address(), call.send_bytes(ranks)) != member->device ||
-                                machine().device_of(call.receive_address(), call.receive_bytes(ranks)) != member->device))
+      const auto holds = [&](uint64_t address, size_t bytes) { return machine().device_of(address, bytes) == member->device; };
+      const bool receives = call.receives(static_cast<size_t>(member->rank));
+      if (round.why.empty() && (!holds(call.send_address(), call.send_bytes(ranks)) ||
+                                (receives && !holds(call.receive_address(), call.receive_bytes(ranks)))))
         round.why = "NCCL: " + call.text() + ": rank " + std::to_string(member->rank) + " gives memory that its GPU does not hold";
     }
     std::vector<size_t> order(clique.members.size());
@@ -248,6 +262,9 @@ cuda::Nccl make_table() {
   n.comm_get_async_error = async_error;
   n.all_reduce = [](const void* send, void* receive, size_t count, int type, int op, cuda::NcclComm comm, cuda::Stream s) {
     return collective_call(comm, {Collective::all_reduce, send, receive, count, type, op, 0}, s);
+  };
+  n.reduce = [](const void* send, void* receive, size_t count, int type, int op, int root, cuda::NcclComm comm, cuda::Stream s) {
+    return collective_call(comm, {Collective::reduce, send, receive, count, type, op, root}, s);
   };
   n.reduce_scatter = [](const void* send, void* receive, size_t count, int type, int op, cuda::NcclComm comm, cuda::Stream s) {
     return collective_call(comm, {Collective::reduce_scatter, send, receive, count, type, op, 0}, s);

@@ -230,6 +230,16 @@ const MATRICES: readonly Shape[] = [[1, 1], [40, 96], [96, 40], [64, 64], [33, 7
   136,
   72,
 ]];
+/** Elements of a tensor, those of a part that has moments, and the first of these. */
+const PARTS = [
+  [1, 1, 0],
+  [37, 37, 0],
+  [4099, 4099, 0],
+  [37, 11, 13],
+  [4099, 1367, 2732],
+  [40960, 20480, 20480],
+  [9, 1, 0],
+] as const;
 const BATCHES: readonly Shape[] = [[3, 33, 7], [2, 40, 96], [3, 72, 40]];
 /** Elements of a tensor, tensors in the batch, and which of them is meant. */
 const SLOTS = [[1, 1, 0], [37, 1, 0], [4099, 1, 0], [37, 3, 1], [1024, 2, 1]] as const;
@@ -342,9 +352,9 @@ export const SAMPLES: Readonly<Record<OpName, readonly Sample[]>> = {
   headLoss: heads(false),
   headLossGrad: heads(true),
   guard: [{ inputs: [SCALARS, real(1)], attrs: {} }],
-  adam: [1, 37, 4099].map((count, index) => ({
-    inputs: [real(count), real(count), drawn(real(count), POSITIVE), FLAGS, real(count), SCALARS],
-    attrs: { ...ADAM, index },
+  adam: PARTS.map(([whole, count, first], index) => ({
+    inputs: [real(whole), real(count), drawn(real(count), POSITIVE), FLAGS, real(whole), SCALARS],
+    attrs: { ...ADAM, index: index % 3, ...(count < whole && { first }) },
   })),
   nesterov: SLOTS.map(([count, slots, slot], index) => ({
     inputs: [real(count), slots === 1 ? real(count) : real(slots, count), FLAGS, real(count), SCALARS],

@@ -2,6 +2,7 @@
 #include "../../kernels/cuda/nccl.h"
 #include "../../kernels/emulation/driver.h"
 #include "cases.h"
+#include <cmath>
 #include <functional>
 #include <thread>
 
@@ -90,6 +91,59 @@ PASSES(ranks_broadcast) {
     r.nccl_ok(r.nccl.broadcast(r.at(0), r.at(0), 8, kNcclFloat32, 1, r.comm, r.stream));
     expect(r, {2, 4, 6, 8, 10, 12, 14, 16}, "Broadcast");
   });
+}
+PASSES(ranks_reduce_to_one) {
+  both(gpu, [](Rank& r) {
+    float* const receive = r.rank == 1 ? r.at(0) : nullptr;
+    r.nccl_ok(r.nccl.reduce(r.at(0), receive, 8, kNcclFloat32, kNcclSum, 1, r.comm, r.stream));
+    if (r.rank == 1) return expect(r, {3, 6, 9, 12, 15, 18, 21, 24}, "Reduce");
+    expect(r, {1, 2, 3, 4, 5, 6, 7, 8}, "Reduce to another");
+  });
+}
+PASSES(ranks_find_the_largest) {
+  both(gpu, [](Rank& r) {
+    const float mine[4] = {r.rank == 0 ? -1.0f : -2.0f, r.rank == 0 ? 3.0f : 5.0f, r.rank == 0 ? NAN : 7.0f, INFINITY};
+    r.ok(r.driver.copy_to_device(r.buffer, mine, sizeof mine, r.stream)) && r.ok(r.driver.stream_synchronize(r.stream));
+    r.nccl_ok(r.nccl.all_reduce(r.at(0), r.at(0), 8, kNcclFloat32, kNcclMax, r.comm, r.stream));
+    expect(r, {-1, 5, 7, INFINITY, 10, 12, 14, 16}, "AllReduce of the maximum");
+  });
+}
+FINDS(ranks_with_two_operations, "NCCL: ranks differ") {
+  both(gpu, [](Rank& r) {
+    r.nccl_ok(r.nccl.all_reduce(r.at(0), r.at(0), 8, kNcclFloat32, r.rank == 0 ? kNcclSum : kNcclMax, r.comm, r.stream));
+    r.read();
+  });
+}
+FINDS(reduce_without_room_for_it, "an empty buffer") {
+  both(gpu, [](Rank& r) {
+    if (r.rank == 1) r.nccl_ok(r.nccl.reduce(r.at(0), nullptr, 8, kNcclFloat32, kNcclSum, 1, r.comm, r.stream));
+  });
+}
+FINDS(reduce_to_nobody, "no such root") {
+  both(gpu, [](Rank& r) {
+    r.nccl_ok(r.nccl.reduce(r.at(0), r.at(0), 8, kNcclFloat32, kNcclSum, 2, r.comm, r.stream));
+  });
+}
+FINDS(reduce_into_a_neighbour, "overlap, but not at the offset of in place") {
+  both(gpu, [](Rank& r) {
+    r.nccl_ok(r.nccl.reduce(r.at(0), r.at(1), 4, kNcclFloat32, kNcclSum, 0, r.comm, r.stream));
+  });
+}
+FINDS(two_ranks_on_one_gpu, "two ranks on GPU 0: each needs its own") {
+  const Nccl& nccl = *open_nccl().nccl;
+  NcclUniqueId id;
+  nccl.get_unique_id(&id);
+  nanogpt::emulation::set_patience(200);
+  Rank ranks[2] = {{gpu.driver, nccl, 0, nullptr, nullptr, 0, ""}, {gpu.driver, nccl, 1, nullptr, nullptr, 0, ""}};
+  std::vector<std::thread> threads;
+  for (Rank& rank : ranks)
+    threads.emplace_back([&rank, id] {
+      DriverContext context = nullptr;
+      rank.ok(rank.driver.primary_context_retain(&context, 0)) && rank.ok(rank.driver.context_set_current(context)) &&
+          rank.nccl_ok(rank.nccl.comm_init_rank(&rank.comm, 2, id, rank.rank));
+    });
+  for (std::thread& thread : threads) thread.join();
+  gpu.report = ranks[0].report == ranks[1].report ? ranks[0].report : "the ranks do not agree: " + ranks[0].report;
 }
 FINDS(ranks_with_two_counts, "NCCL: ranks differ") {
   both(gpu, [](Rank& r) {

@@ -188,7 +188,7 @@ Deno.test("after a loss that is not finite no update changes anything, until the
       return bytes;
     };
     const updates = [
-      device.bind("nanogpt_adam", memory, [p, m, v, flags, g, scalars], [count, 1, 0.1, 0.9, 0.95, 1e-8]),
+      device.bind("nanogpt_adam", memory, [p, m, v, flags, g, scalars], [count, 0, 1, 0.1, 0.9, 0.95, 1e-8]),
       device.bind("nanogpt_nesterov", memory, [m, u, flags, g, scalars], [count, 0, 1, 0]),
       device.bind("nanogpt_apply_update", memory, [p, u, scalars], [count, 1, 0, 0.5]),
     ];

@@ -4,12 +4,22 @@
 // own types, builder and row helpers; no device and no model.
 
 import { bytesOf, dtypeCode } from "../../base/dtype.ts";
-import { sameShape, type Shape } from "../../base/shape.ts";
+import { elementCount, sameShape, type Shape } from "../../base/shape.ts";
 import type { GraphBuilder } from "../builder.ts";
 import { at, type Attrs, dtypeAttr, formatType, numberAttr, type TensorType, type Value } from "../node.ts";
 import type { Signature } from "../op.ts";
 import { product } from "./matrices.ts";
-import { expect, formOf, inputCode, inputCount, matrix, outputCode, outputCount, type Rows } from "./row.ts";
+import {
+  expect,
+  formOf,
+  inputCode,
+  inputCount,
+  matrix,
+  outputCode,
+  outputCount,
+  type Rows,
+  sameAsFirst,
+} from "./row.ts";
 
 /** Coefficients of the quintic iteration and the norm's guard (Keller Jordan's Muon, 2024-10). */
 const QUINTIC = { a: 3.4445, b: -4.7750, c: 2.0315, eps: 1e-7 };
@@ -30,6 +40,9 @@ function slotOf(one: TensorType, all: TensorType, attrs: Attrs): { slots: number
 
 /** Bytes that pass through memory when the first input is updated in place by one slot of a batch of such tensors. */
 const slotBytes = (s: Signature, passes: number) => passes * inputCount(s) * bytesOf(at(s.inputs, 0).dtype);
+
+/** Where in p and g Adam's moments begin: at the attribute `first`, or 0. */
+const firstOf = ({ first = 0 }: Attrs): number => numberAttr({ first }, "first");
 
 /** Matrices, rows and columns of a matrix or of a batch of them. */
 function matrices(shape: Shape): [number, number, number] {
@@ -76,18 +89,35 @@ export const OPTIMISER_OPS: Rows<
   adam: {
     inputs: ["p", "m", "v", "flags", "g", "scalars"],
     outputs: ["p", "m", "v", "flags"],
-    infer: (inputs) => firsts(inputs, 4),
+    infer(inputs, attrs) {
+      const [p, m, v, g] = [at(inputs, 0), at(inputs, 1), at(inputs, 2), at(inputs, 4)];
+      sameAsFirst([p, g]);
+      sameAsFirst([m, v]);
+      const first = firstOf(attrs);
+      expect(
+        first >= 0 && first + elementCount(m.shape) <= elementCount(p.shape) && m.dtype === p.dtype,
+        `expected moments of ${formatType(p)} or of a part of it that begins at ${first}, found ${
+          formatType(m)
+        }`,
+      );
+      return firsts(inputs, 4);
+    },
     gradient: "none",
-    flops: (s) => 12 * inputCount(s),
+    flops: (s) => 12 * inputCount(s, 1),
     symbol: "nanogpt_adam",
     args: (s) => [
-      inputCount(s),
+      inputCount(s, 1),
+      firstOf(s.attrs),
       numberAttr(s.attrs, "index"),
       numberAttr(s.attrs, "lr"),
       numberAttr(s.attrs, "beta1"),
       numberAttr(s.attrs, "beta2"),
       numberAttr(s.attrs, "eps"),
     ],
+    bytes(s) { // of p and g only the part
+      const bytes = (i: number) => inputCount(s, i) * bytesOf(at(s.inputs, i).dtype);
+      return 7 * bytes(1) + 2 * bytes(3) + bytes(5);
+    },
     inPlace: { 0: 0, 1: 1, 2: 2, 3: 3 },
   },
   nesterov: {

@@ -1,0 +1,137 @@
+// Groups and collectives of abi.h on GPUs: NCCL's, in place on float32, enqueued on the context's stream like a kernel. NCCL is
+// opened when the first id is made or joined by, and is not needed before. Refuses what NCCL refuses, with its words. May
+// include only context.h, group.h and the standard library.
+#include "group.h"
+#include "context.h"
+#include <cstring>
+#include <memory>
+
+namespace nanogpt::cuda {
+namespace {
+
+static_assert(sizeof(NcclUniqueId) == NANOGPT_GROUP_ID_BYTES);
+constexpr uint32_t kMostRanks = 1024;
+
+int32_t refuse(Context& context, const Nccl& nccl, NcclResult result, const char* doing, const char* what) {
+  return context.fail(NANOGPT_INTERNAL, "NCCL failed while %s %s: %s", doing, what, nccl.get_error_string(result));
+}
+
+int32_t check_ranks(Check& check, uint32_t ranks) {
+  if (check.failed() || (ranks >= 2 && ranks <= kMostRanks)) return check.status();
+  return check.context().fail(NANOGPT_INVALID, "Kernel %s: expected ranks from 2 to %u, found %u", check.op(), kMostRanks, ranks);
+}
+
+// What a collective is enqueued with.
+struct Target {
+  Communicator* group;
+  float* tensor;
+  Stream stream;
+};
+
+// Checks what all collectives take, then enqueues one: body(nccl, target) calls NCCL.
+template <class Body>
+int32_t enqueue(Check& check, uint64_t tensor, uint32_t count, const Body& body) {
+  check.address("tensor", tensor).size("count", count);
+  if (check.failed()) return check.status();
+  Context& context = check.context();
+  Communicator* const group = context.communicator().get();
+  const NcclResult result = body(group->nccl(), Target{group, memory<float>(tensor), context.stream()});
+  return result == kNcclSuccess ? NANOGPT_OK : refuse(context, group->nccl(), result, "enqueueing", check.op());
+}
+
+// Ranks of the context's group; 0, and the check has failed: it has none.
+uint32_t ranks_of(Check& check) {
+  const Communicator* const group = check.context().communicator().get();
+  if (group != nullptr) return group->ranks();
+  check.failure(check.context().fail(NANOGPT_INVALID, "Kernel %s needs a group of ranks, which this context has not joined", check.op()));
+  return 0;
+}
+
+}  // namespace
+}  // namespace nanogpt::cuda
+
+using namespace nanogpt::cuda;
+
+NANOGPT_EXPORT int32_t nanogpt_group_id(uint64_t context, uint64_t id, uint32_t ranks) {
+  if (context == 0) return NANOGPT_INVALID;
+  Check check(context, "group_id");
+  check.address("id", id);
+  if (const int32_t status = check_ranks(check, ranks)) return status;
+  const OpenedNccl opened = open_nccl();
+  if (opened.nccl == nullptr) return check.context().fail(NANOGPT_UNSUPPORTED, "%s", opened.why);
+  NcclUniqueId made;
+  if (const NcclResult result = opened.nccl->get_unique_id(&made))
+    return refuse(check.context(), *opened.nccl, result, "making", "a group's id");
+  std::memcpy(memory<void>(id), &made, sizeof made);
+  return NANOGPT_OK;
+}
+
+NANOGPT_EXPORT int32_t nanogpt_group_join(uint64_t context, uint64_t id, uint32_t rank, uint32_t ranks) {
+  if (context == 0) return NANOGPT_INVALID;
+  Check check(context, "group_join");
+  check.address("id", id);
+  if (const int32_t status = check_ranks(check, ranks)) return status;
+  if (check.below("rank", rank, "ranks", ranks).failed()) return check.status();
+  Context& c = check.context();
+  if (const Communicator* const group = c.communicator().get())
+    return c.fail(NANOGPT_INVALID, "This context is rank %u of a group already: a context joins once", group->rank());
+  const OpenedNccl opened = open_nccl();
+  if (opened.nccl == nullptr) return c.fail(NANOGPT_UNSUPPORTED, "%s", opened.why);
+  NcclUniqueId given;
+  std::memcpy(&given, memory<const void>(id), sizeof given);
+  NcclComm comm = nullptr;
+  if (const NcclResult result = opened.nccl->comm_init_rank(&comm, static_cast<int>(ranks), given, static_cast<int>(rank)))
+    return refuse(c, *opened.nccl, result, "joining", "a group");
+  c.communicator() = std::make_unique<Communicator>(*opened.nccl, comm, rank, ranks);
+  return NANOGPT_OK;
+}
+
+NANOGPT_EXPORT int32_t nanogpt_all_reduce(uint64_t context, uint64_t tensor, uint32_t count, uint32_t op) {
+  if (context == 0) return NANOGPT_INVALID;
+  Check check(context, "all_reduce");
+  ranks_of(check);
+  check.flag("op", op);
+  const int operation = op == NANOGPT_REDUCE_MAX ? kNcclMax : kNcclSum;
+  return enqueue(check, tensor, count, [&](const Nccl& nccl, const Target& t) {
+    return nccl.all_reduce(t.tensor, t.tensor, count, kNcclFloat32, operation, t.group->comm(), t.stream);
+  });
+}
+
+NANOGPT_EXPORT int32_t nanogpt_reduce(uint64_t context, uint64_t tensor, uint32_t count, uint32_t root) {
+  if (context == 0) return NANOGPT_INVALID;
+  Check check(context, "reduce");
+  check.below("root", root, "ranks", ranks_of(check));
+  return enqueue(check, tensor, count, [&](const Nccl& nccl, const Target& t) {
+    return nccl.reduce(t.tensor, t.tensor, count, kNcclFloat32, kNcclSum, static_cast<int>(root), t.group->comm(), t.stream);
+  });
+}
+
+NANOGPT_EXPORT int32_t nanogpt_reduce_scatter(uint64_t context, uint64_t tensor, uint32_t count) {
+  if (context == 0) return NANOGPT_INVALID;
+  Check check(context, "reduce_scatter");
+  check.multiple("count", count, "ranks", ranks_of(check));
+  return enqueue(check, tensor, count, [&](const Nccl& nccl, const Target& t) {
+    const size_t part = count / t.group->ranks();
+    float* const mine = t.tensor + part * t.group->rank();
+    return nccl.reduce_scatter(t.tensor, mine, part, kNcclFloat32, kNcclSum, t.group->comm(), t.stream);
+  });
+}
+
+NANOGPT_EXPORT int32_t nanogpt_all_gather(uint64_t context, uint64_t tensor, uint32_t count) {
+  if (context == 0) return NANOGPT_INVALID;
+  Check check(context, "all_gather");
+  check.multiple("count", count, "ranks", ranks_of(check));
+  return enqueue(check, tensor, count, [&](const Nccl& nccl, const Target& t) {
+    const size_t part = count / t.group->ranks();
+    return nccl.all_gather(t.tensor + part * t.group->rank(), t.tensor, part, kNcclFloat32, t.group->comm(), t.stream);
+  });
+}
+
+NANOGPT_EXPORT int32_t nanogpt_share(uint64_t context, uint64_t tensor, uint32_t count, uint32_t root) {
+  if (context == 0) return NANOGPT_INVALID;
+  Check check(context, "share");
+  check.below("root", root, "ranks", ranks_of(check));
+  return enqueue(check, tensor, count, [&](const Nccl& nccl, const Target& t) {
+    return nccl.broadcast(t.tensor, t.tensor, count, kNcclFloat32, static_cast<int>(root), t.group->comm(), t.stream);
+  });
+}
