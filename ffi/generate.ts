@@ -22,7 +22,7 @@ const CONTEXT_FUNCTIONS = new Set(
     ...["abi_version", "context_create", "context_destroy", "last_error", "describe", "alloc", "free"],
     ...["upload", "download", "sync", "graph_begin", "graph_end", "graph_launch", "graph_free", "schedule"],
     ...["post", "collect", "waits", "open_cublaslt", "selftest", "device_count", "group_id", "group_join"],
-    ...["all_reduce", "reduce", "reduce_scatter", "all_gather", "share"],
+    ...["all_reduce", "reduce", "reduce_scatter", "all_gather", "share", "group_wait"],
   ],
 );
 

@@ -187,4 +187,6 @@ export const SYMBOLS = {
   nanogpt_all_gather: { parameters: ["u64" /* context */, "u64" /* tensor */, "u32" /* count */], result: "i32" },
   // int32_t nanogpt_share(uint64_t context, uint64_t tensor, uint32_t count, uint32_t root)
   nanogpt_share: { parameters: ["u64" /* context */, "u64" /* tensor */, "u32" /* count */, "u32" /* root */], result: "i32" },
+  // int32_t nanogpt_group_wait(uint64_t context)
+  nanogpt_group_wait: { parameters: ["u64" /* context */], result: "i32" },
 } as const satisfies Deno.ForeignLibraryInterface;

@@ -285,7 +285,8 @@ int32_t nanogpt_apply_update(uint64_t context, uint64_t p, uint64_t u, uint64_t 
 // place, `count` its elements. Where ranks differ each of them gets an error that says how. A rank that waits for another that
 // never comes, or whose own call was refused, waits (asleep) until the process ends: a program ends when one of its ranks fails.
 // A context without a group is refused. On a cpu sums are made in the order of the ranks, the same bits in every run and
-// with any number of threads; on GPUs by NCCL, in its order.
+// with any number of threads; on GPUs by NCCL, in its order: there a collective is enqueued behind what was enqueued before
+// it, and goes on beside what is enqueued after it, which must leave its tensor alone until a nanogpt_group_wait.
 
 // Makes what the ranks of a group join it by. id: NANOGPT_GROUP_ID_BYTES bytes of the caller's memory, good for one group in
 // this process. Made by one rank and handed to all; its context must live until all have joined. What was never joined is
@@ -306,6 +307,8 @@ int32_t nanogpt_reduce_scatter(uint64_t context, uint64_t tensor, uint32_t count
 int32_t nanogpt_all_gather(uint64_t context, uint64_t tensor, uint32_t count);
 // Each tensor becomes a copy of the root's.
 int32_t nanogpt_share(uint64_t context, uint64_t tensor, uint32_t count, uint32_t root);
+// Lets what is enqueued next begin when this context's collectives are done. On a cpu they are when they return.
+int32_t nanogpt_group_wait(uint64_t context);
 
 #ifdef __cplusplus
 }

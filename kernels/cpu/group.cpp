@@ -248,3 +248,9 @@ NANOGPT_EXPORT int32_t nanogpt_all_gather(uint64_t context, uint64_t tensor, uin
 NANOGPT_EXPORT int32_t nanogpt_share(uint64_t context, uint64_t tensor, uint32_t count, uint32_t root) {
   return run(context, Collective::share, tensor, count, root);
 }
+NANOGPT_EXPORT int32_t nanogpt_group_wait(uint64_t context) {
+  if (context == 0) return NANOGPT_INVALID;
+  Check check(context, "group_wait");
+  if (check.context().membership().group != nullptr) return NANOGPT_OK;
+  return check.context().fail(NANOGPT_INVALID, "Kernel group_wait needs a group of ranks, which this context has not joined");
+}

@@ -261,7 +261,7 @@ class GpuContext final : public Context {
     driver_.device_get_name(text, sizeof text, device_);
     return text;
   }
-  const Driver& driver() const { return driver_; }
+  const Driver& driver() const override { return driver_; }
   int32_t refuse(Result result, const char* doing, const char* what) {
     return fail(NANOGPT_INTERNAL, "The GPU failed while %s %s: %s", doing, what, words_of(driver_, result).c_str());
   }

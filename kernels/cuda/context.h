@@ -47,6 +47,7 @@ struct Context {
   // argument is an error with text.
   virtual int32_t encode(TensorMap& map, TensorType type, uint32_t rank, uint64_t address, const uint64_t* dims,
                          const uint64_t* strides, const uint32_t* box, Swizzle swizzle) = 0;
+  virtual const Driver& driver() const = 0;
   // What kernels are enqueued on, for libraries that enqueue theirs beside them.
   virtual Stream stream() const = 0;
   // Whether a graph is being recorded: nothing may be allocated.

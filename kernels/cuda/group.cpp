@@ -1,12 +1,32 @@
-// Groups and collectives of abi.h on GPUs: NCCL's, in place on float32, enqueued on the context's stream like a kernel. NCCL is
-// opened when the first id is made or joined by, and is not needed before. Refuses what NCCL refuses, with its words. May
-// include only context.h, group.h and the standard library.
+// Groups and collectives of abi.h on GPUs: NCCL's, in place on float32, on a stream of the group's that waits for the context's
+// before each, so that they go on beside its kernels. NCCL is opened when the first id is made or joined by, and is not needed
+// before. Refuses what NCCL refuses, with its words. May include only context.h, group.h and the standard library.
 #include "group.h"
 #include "context.h"
 #include <cstring>
 #include <memory>
 
 namespace nanogpt::cuda {
+
+constexpr unsigned kEventWithoutTiming = 2;  // CU_EVENT_DISABLE_TIMING
+constexpr unsigned kNonBlocking = 1;         // CU_STREAM_NON_BLOCKING
+
+Result Communicator::open() {
+  if (const Result result = driver_.stream_create(&stream_, kNonBlocking)) return result;
+  if (const Result result = driver_.event_create(&before_, kEventWithoutTiming)) return result;
+  return driver_.event_create(&after_, kEventWithoutTiming);
+}
+
+Communicator::~Communicator() {
+  const bool failed = failure() != kNcclSuccess;
+  if (failed) nccl_.comm_abort(comm_);
+  if (stream_ != nullptr) driver_.stream_synchronize(stream_);
+  if (!failed) nccl_.comm_destroy(comm_);
+  if (before_ != nullptr) driver_.event_destroy(before_);
+  if (after_ != nullptr) driver_.event_destroy(after_);
+  if (stream_ != nullptr) driver_.stream_destroy(stream_);
+}
+
 namespace {
 
 static_assert(sizeof(NcclUniqueId) == NANOGPT_GROUP_ID_BYTES);
@@ -19,6 +39,12 @@ int32_t refuse(Context& context, const Nccl& nccl, NcclResult result, const char
 int32_t check_ranks(Check& check, uint32_t ranks) {
   if (check.failed() || (ranks >= 2 && ranks <= kMostRanks)) return check.status();
   return check.context().fail(NANOGPT_INVALID, "Kernel %s: expected ranks from 2 to %u, found %u", check.op(), kMostRanks, ranks);
+}
+
+int32_t refuse(Context& context, Result result, const char* doing, const char* what) {
+  const char* text = nullptr;
+  context.driver().get_error_string(result, &text);
+  return context.fail(NANOGPT_INTERNAL, "The GPU driver failed while %s %s: %s", doing, what, text == nullptr ? "?" : text);
 }
 
 // What a collective is enqueued with.
@@ -35,7 +61,8 @@ int32_t enqueue(Check& check, uint64_t tensor, uint32_t count, const Body& body)
   if (check.failed()) return check.status();
   Context& context = check.context();
   Communicator* const group = context.communicator().get();
-  const NcclResult result = body(group->nccl(), Target{group, memory<float>(tensor), context.stream()});
+  if (const Result result = group->begin_after(context.stream())) return refuse(context, result, "enqueueing", check.op());
+  const NcclResult result = body(group->nccl(), Target{group, memory<float>(tensor), group->stream()});
   return result == kNcclSuccess ? NANOGPT_OK : refuse(context, group->nccl(), result, "enqueueing", check.op());
 }
 
@@ -82,7 +109,9 @@ NANOGPT_EXPORT int32_t nanogpt_group_join(uint64_t context, uint64_t id, uint32_
   NcclComm comm = nullptr;
   if (const NcclResult result = opened.nccl->comm_init_rank(&comm, static_cast<int>(ranks), given, static_cast<int>(rank)))
     return refuse(c, *opened.nccl, result, "joining", "a group");
-  c.communicator() = std::make_unique<Communicator>(*opened.nccl, comm, rank, ranks);
+  auto joined = std::make_unique<Communicator>(c.driver(), *opened.nccl, comm, rank, ranks);
+  if (const Result result = joined->open()) return refuse(c, result, "making", "the group's stream");
+  c.communicator() = std::move(joined);
   return NANOGPT_OK;
 }
 
@@ -134,4 +163,13 @@ NANOGPT_EXPORT int32_t nanogpt_share(uint64_t context, uint64_t tensor, uint32_t
   return enqueue(check, tensor, count, [&](const Nccl& nccl, const Target& t) {
     return nccl.broadcast(t.tensor, t.tensor, count, kNcclFloat32, static_cast<int>(root), t.group->comm(), t.stream);
   });
+}
+
+NANOGPT_EXPORT int32_t nanogpt_group_wait(uint64_t context) {
+  if (context == 0) return NANOGPT_INVALID;
+  Check check(context, "group_wait");
+  if (ranks_of(check) == 0) return check.status();
+  Context& c = check.context();
+  const Result result = c.communicator()->end_before(c.stream());
+  return result == 0 ? NANOGPT_OK : refuse(c, result, "waiting for", "collectives");
 }

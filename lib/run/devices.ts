@@ -7,7 +7,7 @@ import type { DType } from "../base/dtype.ts";
 import { UserError } from "../base/errors.ts";
 import { isThere } from "../base/files.ts";
 import { CpuDevice, parseIsa } from "../../ffi/cpu.ts";
-import { GpuDevice, parseGpuIsa } from "../../ffi/cuda.ts";
+import { deviceCount, GpuDevice, parseGpuIsa } from "../../ffi/cuda.ts";
 import type { Device, DeviceKind, Gemm } from "../../ffi/device.ts";
 import { NoDevice } from "../../ffi/native_device.ts";
 import { ReferenceDevice } from "../../ffi/reference/device.ts";
@@ -168,6 +168,9 @@ export function ranksOf(request: DeviceRequest, microbatches: number, asked: num
     );
   }
   if (asked === 1) return 1;
+  if (request.kind === "reference" && asked !== undefined) {
+    throw new UserError("The reference device trains on one rank only; leave out --ranks");
+  }
   const gpus = gpuCount(request);
   if (gpus === undefined) return asked ?? 1;
   if (asked !== undefined && asked > gpus) {
@@ -182,10 +185,13 @@ export function ranksOf(request: DeviceRequest, microbatches: number, asked: num
 /** NVIDIA GPUs that a run on this device could take; undefined where it takes none. */
 function gpuCount(request: DeviceRequest): number | undefined {
   if (request.kind !== "cuda" && request.kind !== "auto") return undefined;
-  const first = request.kind === "cuda" ? openCuda(request) : openUsableGpu(request);
-  const count = first?.deviceCount();
-  first?.close();
-  return count;
+  const { libraries: { cuda } } = request;
+  if (request.kind === "auto") {
+    const usable = openUsableGpu(request);
+    if (!usable) return undefined;
+    usable.close();
+  }
+  return isThere(cuda) ? deviceCount({ kind: "cuda", library: cuda }) : undefined;
 }
 
 /** Bytes that a plan may take; a GPU's are known only to itself, which refuses what it does not have. */

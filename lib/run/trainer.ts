@@ -7,7 +7,7 @@ import { type Batch, DataLoader, type LoaderState } from "../../data/loader.ts";
 import { ValidationReader } from "../../data/validation.ts";
 import type { Device, DevicePeak } from "../../ffi/device.ts";
 import { NANOGPT_GROUP_ID_BYTES as GROUP_ID_BYTES } from "../../ffi/symbols.ts";
-import { messageOf, type RunError, UserError } from "../base/errors.ts";
+import { InternalError, messageOf, type RunError } from "../base/errors.ts";
 import { elementCount } from "../base/shape.ts";
 import type { Config } from "../config/schema.ts";
 import { type ParameterSpec, parameterSpecs } from "../model/parameters.ts";
@@ -76,7 +76,7 @@ async function trainRank(request: TrainRequest, say: Say, ranks: Ranks): Promise
 function joinGroup(device: Device, ranks: Ranks): void {
   if (ranks.ranks === 1) return;
   if (!device.groupId || !device.joinGroup) {
-    throw new UserError(`The ${device.kind} device trains on one rank only; leave out --ranks`);
+    throw new InternalError(`the ${device.kind} device knows no ranks`);
   }
   const id = ranks.isFirst ? device.groupId(ranks.ranks) : new Uint8Array(GROUP_ID_BYTES);
   ranks.share(0, id); // every rank has come this far before one waits inside a native call

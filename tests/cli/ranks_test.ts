@@ -107,8 +107,9 @@ Deno.test("Ranks stop together, with a checkpoint from which they go on", () =>
 Deno.test("A value that is not finite ends all ranks, each of which keeps its part of the batch", () =>
   inRunFolder(async (folder) => {
     const out = join(folder, "diverged");
+    // 0 in float32: what has no gradient yet, as embeddings of tokens not seen, becomes 0/0.
     const { code, stderr } = await run([
-      ...args(folder, { "optim.embedLr": 1e38, "optim.muonLr": 1e38 }),
+      ...args(folder, { "optim.adamEps": 1e-300 }),
       ...["--ranks", "2", "--out", out],
     ]);
     assertEquals(code, 2, stderr);
@@ -123,7 +124,8 @@ Deno.test("Where one rank fails alone, the others end with it and its message is
     const out = join(folder, "blocked");
     await Deno.mkdir(out);
     await Deno.writeTextFile(join(out, "checkpoints"), "no folder"); // what the first rank alone writes
-    const { code, stderr } = await run([...args(folder), "--ranks", "4", "--out", out]);
+    const words = [...args(folder), "--ranks", "4", "--resume", "auto", "--out", out];
+    const { code, stderr } = await run(words);
     assertEquals(code, 2, stderr);
     assertMatch(stderr, /Cannot write the checkpoint .*step-000006/);
     assertEquals(metricsOf(out).length, 6);

@@ -64,6 +64,7 @@ function run({ symbol, args, values }: RankCall): number[] {
   try {
     memory.upload(tensor.offset, encodeValues(tensor, values));
     device.bind(symbol, memory, [tensor], args)();
+    device.bind("nanogpt_group_wait", memory, [], [])();
     device.sync();
     const bytes = new Uint8Array(memory.bytes);
     memory.download(0, bytes);
