@@ -1,5 +1,6 @@
 // A GPU context's part in a group of ranks: NCCL's communicator, made when it joins and given back with the context. Opens
-// nothing and enqueues nothing itself: group.cpp does. May include only nccl.h and the standard library.
+// nothing and enqueues nothing itself: group.cpp does.
+// May include only nccl.h and the standard library.
 #pragma once
 #include "nccl.h"
 #include <cstdint>
