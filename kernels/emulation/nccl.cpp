@@ -34,6 +34,7 @@ struct Round {
   std::vector<CollectiveCall> calls;
   std::vector<bool> reached;
   bool done = false;
+  size_t performed = 0;  // ranks whose turn has come
   std::string why;
 };
 
@@ -174,6 +175,7 @@ std::string perform(Communicator& mine, uint64_t number) {
     if (round.why.empty()) round.why = carry_out(round.calls, order);
   }
   const std::string why = round.why;
+  if (++round.performed == clique.members.size()) clique.rounds.erase(number);
   if (!why.empty()) mine.error = cuda::kNcclInvalidUsage;
   return why;
 }
