@@ -103,7 +103,8 @@ std::string wrong(const std::vector<GroupCall>& calls) {
       return "Ranks differ: rank 0 calls " + text_of(a) + ", rank " + std::to_string(r) + " " + text_of(b);
   }
   for (size_t r = 0; r < ranks; r++)
-    if (calls[r].tensor == nullptr) return "Kernel " + text_of(a) + ": expected an address for tensor, found 0 on rank " + std::to_string(r);
+    if (calls[r].tensor == nullptr)
+      return "Kernel " + text_of(a) + ": expected an address for tensor, found 0 on rank " + std::to_string(r);
   if (a.count == 0) return "Kernel " + text_of(a) + ": expected count of at least 1, found 0";
   if (a.kind == Collective::all_reduce)
     return a.choice <= NANOGPT_REDUCE_MAX ? "" : "Kernel " + text_of(a) + ": expected op 0 (sum) or 1 (maximum)";
