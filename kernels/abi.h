@@ -282,8 +282,8 @@ int32_t nanogpt_apply_update(uint64_t context, uint64_t p, uint64_t u, uint64_t 
 //
 // A group is 2 to 1024 contexts of this process, its ranks, each driven by its own thread. A collective is called by all of
 // them with the same arguments but for the tensor, in the same order; `tensor` is float32 memory of the context, worked on in
-// place, `count` its elements. Where ranks differ each of them gets an error that says how. A rank that waits for another that
-// never comes, or whose own call was refused, waits (asleep) until the process ends: a program ends when one of its ranks fails.
+// place, `count` its elements. Where ranks differ each of them gets an error that says how. A rank that waits for one that never
+// comes (on GPUs, or whose own call was refused) waits until the process ends: a program ends when one of its ranks fails.
 // A context without a group is refused. On a cpu sums are made in the order of the ranks, the same bits in every run and
 // with any number of threads; on GPUs by NCCL, in its order: there a collective is enqueued behind what was enqueued before
 // it, and goes on beside what is enqueued after it, which must leave its tensor alone until a nanogpt_group_wait.
@@ -293,10 +293,10 @@ int32_t nanogpt_apply_update(uint64_t context, uint64_t p, uint64_t u, uint64_t 
 // freed with it. NANOGPT_UNSUPPORTED, with what to install, where NCCL is missing.
 int32_t nanogpt_group_id(uint64_t context, uint64_t id, uint32_t ranks);
 // Makes the context rank `rank` of the group; returns when all have joined. A context joins once. id: as nanogpt_group_id
-// made it, for as many ranks. On GPUs each rank has its own.
+// made it, for as many ranks. On GPUs each rank has one of its own.
 int32_t nanogpt_group_join(uint64_t context, uint64_t id, uint32_t rank, uint32_t ranks);
 // Each tensor becomes the sum, or the maximum, of all ranks' tensors. op: NANOGPT_REDUCE_SUM or _MAX. A maximum with a NaN is
-// NaN on a cpu; on GPUs NCCL lets numbers win.
+// NaN on a cpu; on GPUs NCCL may let numbers win: sums tell.
 int32_t nanogpt_all_reduce(uint64_t context, uint64_t tensor, uint32_t count, uint32_t op);
 // The root's tensor becomes the sum of all; the others stay as they are.
 int32_t nanogpt_reduce(uint64_t context, uint64_t tensor, uint32_t count, uint32_t root);

@@ -1,6 +1,6 @@
 #!/bin/sh
-# make sanitize: runs the ops on the kernel libraries built under AddressSanitizer with UBSan, then under ThreadSanitizer,
-# with the Deno given as the first argument. The sanitizers' runtimes must be in the process before anything else, and
+# make sanitize: runs the ops, and the collectives, on the kernel libraries built under AddressSanitizer with UBSan, then under
+# ThreadSanitizer, with the Deno given as the first argument. The sanitizers' runtimes must be in the process before anything else, and
 # must leave Deno itself alone: it collects its own garbage, and was not built to be watched. Exit code 0 only if there
 # was no report and no wrong result.
 

@@ -53,6 +53,7 @@ int32_t check_ranks(Check& check, uint32_t ranks) {
 
 int32_t make_id(Context& context, uint64_t id, uint32_t ranks) {
   const auto group = std::make_shared<Group>(ranks);
+  group->hand_over();
   const GroupId made{kMark, static_cast<uint64_t>(getpid()), group.get()};
   std::memset(reinterpret_cast<void*>(id), 0, NANOGPT_GROUP_ID_BYTES);
   std::memcpy(reinterpret_cast<void*>(id), &made, sizeof made);
@@ -69,6 +70,7 @@ int32_t join(Context& context, uint64_t id, uint32_t rank, uint32_t ranks) {
   if (given.mark != kMark || given.process != static_cast<uint64_t>(getpid()))
     return context.fail(NANOGPT_INVALID, "This is no group's id that nanogpt_group_id made in this process");
   Group& group = *given.group;
+  group.hand_over();
   if (group.ranks() != ranks)
     return context.fail(NANOGPT_INVALID, "Rank %u joins as one of %u ranks, the group's id was made for %u", rank, ranks,
                         group.ranks());
@@ -101,7 +103,8 @@ std::string wrong(const std::vector<GroupCall>& calls) {
       return "Ranks differ: rank 0 calls " + text_of(a) + ", rank " + std::to_string(r) + " " + text_of(b);
   }
   for (size_t r = 0; r < ranks; r++)
-    if (calls[r].tensor == nullptr) return "Kernel " + text_of(a) + ": expected an address for tensor, found 0 on rank " + std::to_string(r);
+    if (calls[r].tensor == nullptr)
+      return "Kernel " + text_of(a) + ": expected an address for tensor, found 0 on rank " + std::to_string(r);
   if (a.count == 0) return "Kernel " + text_of(a) + ": expected count of at least 1, found 0";
   if (a.kind == Collective::all_reduce)
     return a.choice <= NANOGPT_REDUCE_MAX ? "" : "Kernel " + text_of(a) + ": expected op 0 (sum) or 1 (maximum)";

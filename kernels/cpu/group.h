@@ -25,6 +25,10 @@ class Group : public std::enable_shared_from_this<Group> {
  public:
   explicit Group(uint32_t ranks) : calls_(ranks), taken_(ranks) {}
 
+  // Called once the group is made, and by each rank before it reads of it: orders the two also for tools that do not see how
+  // an id travels between threads.
+  void hand_over() { const std::lock_guard<std::mutex> lock(mutex_); }
+
   uint32_t ranks() const { return static_cast<uint32_t>(calls_.size()); }
   // Takes a rank's place; false: it is taken.
   bool take(uint32_t rank);

@@ -28,7 +28,7 @@ Opened open() {
   SharedLibrary library({"libnccl.so.2", "libnccl.so"});
   find_all(library, opened.nccl);
   if (!library.is_open()) {
-    opened.why = "Several GPUs need NCCL (libnccl.so.2), which was not found: " + library.why() +
+    opened.why = "Several GPUs need NCCL (libnccl.so.2 or libnccl.so), which was not found: " + library.why() +
                  "; install it (Debian: libnccl2)";
     return opened;
   }

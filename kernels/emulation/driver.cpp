@@ -71,6 +71,7 @@ int release(cuda::DeviceId device) {
   if (d.contexts == 0) return refuse(kInvalidContext, "the context is released more often than retained");
   if (--d.contexts == 0) {
     d.broken = 0;
+    d.stalled = false;
     d.why.clear();
     for (auto at = machine().allocations.begin(); at != machine().allocations.end();) {
       const bool here = at->second.second == d.ordinal;
@@ -259,6 +260,7 @@ NANOGPT_EXPORT int32_t nanogpt_schedule(uint64_t context, uint32_t seed, uint32_
   if (context == 0) return NANOGPT_INVALID;
   if (processors < 1 || processors > 132)
     return nanogpt::cuda::context_at(context).fail(NANOGPT_INVALID, "A schedule takes 1 to 132 processors, found %u", processors);
+  const nanogpt::emulation::Locked locked;
   nanogpt::emulation::Schedule& schedule = nanogpt::emulation::machine().schedule;
   schedule.seed = seed;
   schedule.processors = processors;

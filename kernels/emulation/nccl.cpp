@@ -1,8 +1,8 @@
 // The fake NCCL: ranks are threads of this process, each with its fake GPU. A collective is done when the streams of all
 // ranks have reached it; then one of them moves the data of all, adding in an order drawn from the seed and rounding at every
 // step, as a ring does. Refuses what real ranks would hang or corrupt memory over: collectives that differ between ranks, a
-// communicator driven by two threads, two ranks on one GPU, in-place buffers at a wrong offset. May include only ../cuda/nccl.h, collective.h,
-// driver.h, memory.h, stream_calls.h and the standard library.
+// communicator driven by two threads, two ranks on one GPU, in-place buffers at a wrong offset. May include only
+// ../cuda/nccl.h, collective.h, driver.h, memory.h, stream_calls.h and the standard library.
 #include "../cuda/nccl.h"
 #include "collective.h"
 #include "driver.h"
@@ -34,6 +34,7 @@ struct Round {
   std::vector<CollectiveCall> calls;
   std::vector<bool> reached;
   bool done = false;
+  size_t performed = 0;  // ranks whose turn has come
   std::string why;
 };
 
@@ -174,6 +175,7 @@ std::string perform(Communicator& mine, uint64_t number) {
     if (round.why.empty()) round.why = carry_out(round.calls, order);
   }
   const std::string why = round.why;
+  if (++round.performed == clique.members.size()) clique.rounds.erase(number);
   if (!why.empty()) mine.error = cuda::kNcclInvalidUsage;
   return why;
 }

@@ -4,56 +4,68 @@ import { at } from "../../lib/graph/node.ts";
 import type { RankCall } from "./rank_worker.ts";
 import type { Ranks } from "./ranks.ts";
 
-/** A collective with its last argument, and what element i of rank r's tensor becomes, from all ranks' tensors before. */
-export interface Collective {
+type Tensor = Float32Array<ArrayBuffer>;
+
+/** A collective with its last argument, and what rank r's tensor becomes, from all ranks' tensors before. */
+interface Collective {
   readonly symbol: string;
   readonly choice: (ranks: number) => number[];
   /** Whether it cuts the tensor into a part for each rank. */
   readonly parts?: true;
-  readonly expected: (before: readonly (readonly number[])[], r: number, i: number) => number;
+  readonly expected: (before: readonly Tensor[], r: number) => Tensor;
 }
 
-const column = (before: readonly (readonly number[])[], i: number) => before.map((values) => at(values, i));
-/** Rounded to float32 at each step, in the order of the ranks. */
-const sum = (values: readonly number[]) => values.reduce((total, x) => Math.fround(total + x));
-const partOf = (i: number, count: number, ranks: number) => Math.floor(i * ranks / count);
+/** Element by element, in the order of the ranks and rounded to float32 at each step. */
+function combined(before: readonly Tensor[], combine: (a: number, b: number) => number): Tensor {
+  return before.reduce((total, tensor) => total.map((x, i) => combine(x, tensor[i] ?? NaN)));
+}
+const sum = (before: readonly Tensor[]) => combined(before, (a, b) => a + b);
+
+/** Rank r's part of `from` put into its place of a copy of `to`. */
+function withPart(to: Tensor, from: Tensor, r: number, ranks: number): Tensor {
+  const part = from.length / ranks;
+  const copy = to.slice();
+  copy.set(from.subarray(r * part, (r + 1) * part), r * part);
+  return copy;
+}
 
 export const COLLECTIVES: readonly Collective[] = [
-  { symbol: "nanogpt_all_reduce", choice: () => [0], expected: (x, _, i) => sum(column(x, i)) },
-  { symbol: "nanogpt_all_reduce", choice: () => [1], expected: (x, _, i) => Math.max(...column(x, i)) },
+  { symbol: "nanogpt_all_reduce", choice: () => [0], expected: sum },
+  { symbol: "nanogpt_all_reduce", choice: () => [1], expected: (before) => combined(before, Math.max) },
   {
     symbol: "nanogpt_reduce",
     choice: () => [1],
-    expected: (x, r, i) => r === 1 ? sum(column(x, i)) : at(at(x, r), i),
+    expected: (before, r) => r === 1 ? sum(before) : at(before, r),
   },
   {
     symbol: "nanogpt_reduce_scatter",
     choice: () => [],
     parts: true,
-    expected: (x, r, i) => partOf(i, at(x, r).length, x.length) === r ? sum(column(x, i)) : at(at(x, r), i),
+    expected: (before, r) => withPart(at(before, r), sum(before), r, before.length),
   },
   {
     symbol: "nanogpt_all_gather",
     choice: () => [],
     parts: true,
-    expected: (x, r, i) => at(at(x, partOf(i, at(x, r).length, x.length)), i),
+    expected: (before) =>
+      before.reduce((all, tensor, r) => withPart(all, tensor, r, before.length), at(before, 0)),
   },
   {
     symbol: "nanogpt_share",
     choice: (ranks) => [ranks - 1],
-    expected: (x, _, i) => at(at(x, x.length - 1), i),
+    expected: (before) => at(before, before.length - 1),
   },
 ];
 
 /** Values of a rank's tensor of so many elements. */
-export type Draw = (rank: number, count: number) => number[];
+export type Draw = (rank: number, count: number) => Tensor;
 
 /** Whole numbers, whose sums are exact in any order. */
 export const wholes: Draw = (rank, count) =>
-  Array.from({ length: count }, (_, i) => (i * 7 + rank * 13) % 101 - 50);
+  Float32Array.from({ length: count }, (_, i) => (i * 7 + rank * 13) % 101 - 50);
 /** Numbers of many sizes, whose sums depend on the order. */
 export const rough: Draw = (rank, count) =>
-  Array.from({ length: count }, (_, i) => Math.fround(Math.sin(i * 12.9898 + rank * 78.233) * 4 ** (i % 9)));
+  Float32Array.from({ length: count }, (_, i) => Math.sin(i * 12.9898 + rank * 78.233) * 4 ** (i % 9));
 
 /** Calls of all ranks that differ in nothing but the values, and what should come of them. */
 export function callsOf(
@@ -61,11 +73,11 @@ export function callsOf(
   ranks: number,
   count: number,
   draw: Draw,
-): { calls: RankCall[]; expected: number[][] } {
+): { calls: RankCall[]; expected: Tensor[] } {
   const before = Array.from({ length: ranks }, (_, rank) => draw(rank, count));
   return {
     calls: before.map((values) => ({ symbol, args: [count, ...choice(ranks)], values })),
-    expected: before.map((values, rank) => values.map((_, i) => expected(before, rank, i))),
+    expected: before.map((_, rank) => expected(before, rank)),
   };
 }
 

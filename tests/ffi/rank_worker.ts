@@ -8,7 +8,6 @@ import { CpuDevice } from "../../ffi/cpu.ts";
 import { GpuDevice } from "../../ffi/cuda.ts";
 import type { NativeDevice } from "../../ffi/native_device.ts";
 import { InternalError, messageOf } from "../../lib/base/errors.ts";
-import { decodeValues, encodeValues } from "../../lib/run/executor.ts";
 
 /** A device of a rank; an emulated GPU's ordinal is the rank. */
 export type RankDevice =
@@ -19,7 +18,7 @@ export type RankDevice =
 export interface RankCall {
   readonly symbol: string;
   readonly args: readonly number[];
-  readonly values: readonly number[];
+  readonly values: Float32Array<ArrayBuffer>;
 }
 
 export type RankRequest =
@@ -38,7 +37,7 @@ export type RankRequest =
 export interface RankReply {
   readonly error?: string;
   readonly id?: Uint8Array<ArrayBuffer>;
-  readonly values?: readonly number[];
+  readonly values?: Float32Array<ArrayBuffer>;
 }
 
 let open: NativeDevice | undefined;
@@ -56,21 +55,23 @@ function deviceOf(): NativeDevice {
   return open;
 }
 
-/** The tensor after the call: padded, so that what is written past its end would show. */
-function run({ symbol, args, values }: RankCall): number[] {
+/** The tensor after the call. Between zeros, so that what is written beside it shows. */
+function run({ symbol, args, values }: RankCall): Float32Array<ArrayBuffer> {
   const device = deviceOf();
-  const tensor = { offset: 64, count: values.length, dtype: "f32" } as const;
-  const memory = device.allocate(128 + 4 * values.length);
+  const margin = 64;
+  const memory = device.allocate(values.byteLength + 2 * margin);
   try {
-    memory.upload(tensor.offset, encodeValues(tensor, values));
-    device.bind(symbol, memory, [tensor], args)();
+    memory.upload(margin, new Uint8Array(values.buffer));
+    device.bind(symbol, memory, [{ offset: margin, count: values.length, dtype: "f32" }], args)();
     device.bind("nanogpt_group_wait", memory, [], [])();
     device.sync();
     const bytes = new Uint8Array(memory.bytes);
     memory.download(0, bytes);
-    const outside = [...bytes.subarray(0, 64), ...bytes.subarray(64 + 4 * values.length)];
-    if (outside.some((byte) => byte !== 0)) throw new InternalError("bytes beside the tensor were written");
-    return [...decodeValues(tensor, bytes.slice(64, 64 + 4 * values.length))];
+    const found = bytes.slice(margin, bytes.length - margin);
+    if (bytes.some((byte, i) => byte !== 0 && (i < margin || i >= bytes.length - margin))) {
+      throw new InternalError("bytes beside the tensor were written");
+    }
+    return new Float32Array(found.buffer);
   } finally {
     memory.free();
   }

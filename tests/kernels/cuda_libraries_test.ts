@@ -15,7 +15,7 @@ async function run(command: string, args: string[]): Promise<{ code: number; tex
 const SAID: Readonly<Record<string, readonly RegExp[]>> = {
   missing: [
     /^there is no NVIDIA driver \(libcuda\.so\.1: .*\); install the driver .*, or choose --device cpu$/,
-    /^Several GPUs need NCCL \(libnccl\.so\.2\), which was not found: .*; install it \(Debian: libnccl2\)$/,
+    /^Several GPUs need NCCL \(libnccl\.so\.2 or libnccl\.so\), which was not found: .*; install it \(Debian: libnccl2\)$/,
     /^cuBLASLt was not found as libcublasLt\.so\.13, libcublasLt\.so\.12 or libcublasLt\.so \(.*\); install .*, or set device\.gemm to "builtin"$/,
   ],
   empty: [

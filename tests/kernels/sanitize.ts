@@ -1,6 +1,6 @@
-// Runs every op, and products deep enough to be cut, on all instruction sets of a kernel library: its path and the
-// numbers of threads are the arguments. `make sanitize` gives it the libraries built under AddressSanitizer with UBSan,
-// and under ThreadSanitizer, whose reports end the program. Judges values too. Not part of `make test`.
+// Runs every op, and products deep enough to be cut, on all instruction sets of a kernel library, then the collectives: its
+// path and the numbers of threads are the arguments. `make sanitize` gives it the libraries built under AddressSanitizer with
+// UBSan, and under ThreadSanitizer, whose reports end the program. Judges values too. Not part of `make test`.
 
 import { at } from "../../lib/graph/node.ts";
 import type { OpName } from "../../lib/graph/op.ts";
@@ -9,7 +9,9 @@ import { caseName, casesOf } from "../../lib/graph/samples.ts";
 import { judge, runCase, variantName, variantsOf, weigh } from "../../lib/run/check_ops.ts";
 import { activationType } from "../../lib/run/devices.ts";
 import { CpuDevice, ISA_NAMES, type IsaName } from "../../ffi/cpu.ts";
+import { checkCollectives, COLLECTIVES, rough } from "../ffi/collectives.ts";
 import { type Form, ProductRunner, roughValues, type Sizes } from "../ffi/matmul_cases.ts";
+import { cpuRank, Ranks } from "../ffi/ranks.ts";
 
 const library = at(Deno.args, 0);
 const SETS = ISA_NAMES.filter((name) => name !== "auto");
@@ -73,6 +75,13 @@ async function runSleepers(): Promise<void> {
   }
 }
 
+/** The collectives of three ranks, each a thread of this process with its own pool. */
+async function runCollectives(): Promise<{ calls: number; problems: string[] }> {
+  await using ranks = await Ranks.open([1, ...THREADS].map((threads) => cpuRank(threads, library)));
+  await ranks.join();
+  return { calls: COLLECTIVES.length * ranks.size, problems: await checkCollectives(ranks, [50000], rough) };
+}
+
 const devices = new Map(
   SETS.flatMap((isa) => THREADS.map((n): [string, CpuDevice] => [`${isa}, threads ${n}`, open(isa, n)])),
 );
@@ -86,6 +95,9 @@ for (const op of KERNEL_OPS) {
 for (const device of devices.values()) calls += runProducts(device);
 for (const device of devices.values()) device.close();
 await runSleepers();
+const collectives = await runCollectives();
+calls += collectives.calls;
+problems.push(...collectives.problems);
 for (const problem of problems) console.log(problem);
 console.log(`${library}: ${calls} calls, ${problems.length} wrong results`);
 Deno.exit(problems.length > 0 || calls === 0 ? 1 : 0);
