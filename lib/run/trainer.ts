@@ -135,7 +135,8 @@ class TrainingRun {
     this.#stop = new StopFlag(request.stop);
     this.#checkpoints = new CheckpointStore(request.folder, this.#config, executor, data.loader);
     this.#stepFlops = stepCost(executor.plan, this.#microbatches).flops;
-    this.#peak = executor.device.measurePeak();
+    // What an emulation reaches says nothing of a chip, and measuring it takes longer than many a run on it.
+    this.#peak = executor.device.describe().simulated ? undefined : executor.device.measurePeak();
   }
 
   get #microbatches(): number {
