@@ -7,14 +7,18 @@ import { join } from "@std/path";
 import { GpuDevice } from "../../ffi/cuda.ts";
 import { NANOGPT_FORM_CUBLASLT } from "../../ffi/symbols.ts";
 import { RunError, UserError } from "../../lib/base/errors.ts";
+import { at } from "../../lib/graph/node.ts";
 import type { OpName } from "../../lib/graph/op.ts";
+import { caseName, casesOf } from "../../lib/graph/samples.ts";
+import { chipOf, formAllowed } from "../../lib/plan/forms.ts";
 import { productRow } from "../../lib/cli/check_gpu.ts";
 import { benchProduct } from "../../lib/run/bench_products.ts";
-import { checkOp, kernelChoices } from "../../lib/run/check_ops.ts";
+import { checkOp, judge, kernelChoices, runCase, weigh } from "../../lib/run/check_ops.ts";
 import { targetOf } from "../../lib/run/devices.ts";
 import { ROOT } from "../cli/command.ts";
 import { NO_CHECKED, NO_EMULATED, openEmulated } from "./gpu_devices.ts";
 import { allForms, checkSizes, type Form, ProductRunner, type Sizes } from "./matmul_cases.ts";
+import { membersOf } from "./subjects.ts";
 
 const libraryOf = (name: string) => join(ROOT, "build", `libnanogpt_${name}.so`);
 
@@ -90,6 +94,42 @@ Deno.test(
       "cublaslt",
     ),
 );
+
+for (
+  const { library, ignore } of [
+    { library: "emulated", ignore: NO_EMULATED },
+    { library: "emulated_checked", ignore: NO_CHECKED },
+  ]
+) {
+  Deno.test(
+    `a batch by cuBLASLt has the bits of its members one by one: ${library}`,
+    { ignore },
+    () =>
+      withDevice(
+        (device) => {
+          const chip = chipOf(device.describe().isa);
+          const plain = { kind: "plain" } as const;
+          let batches = 0;
+          for (const c of (["f32", "bf16"] as const).flatMap((act) => casesOf("newtonSchulz", act))) {
+            const [members = 1] = at(c.inputs, 0).shape;
+            if (at(c.inputs, 0).shape.length < 3 || members < 2) continue;
+            if (!formAllowed("cublaslt", c.op, c, chip)) continue;
+            const w = weigh(c);
+            const whole = runCase(device, w, plain, "cublaslt");
+            assertEquals(judge(w, plain, whole).problems, [], caseName(c));
+            const alone = membersOf(w).flatMap((
+              one,
+            ) => [...at(runCase(device, one, plain, "cublaslt").outputs, 0)]);
+            assertEquals([...at(whole.outputs, 0)], alone, caseName(c));
+            batches++;
+          }
+          assert(batches > 0);
+        },
+        library,
+        "cublaslt",
+      ),
+  );
+}
 
 Deno.test("products by cuBLASLt are right under schedules, with every memory access watched", {
   ignore: NO_CHECKED,
