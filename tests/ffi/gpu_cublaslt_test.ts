@@ -52,23 +52,18 @@ function formsFor([m, n, k]: Sizes): Form[] {
 // One column of packs; odd numbers of rows, whichever operand is transposed; and long sums.
 const SIZES: readonly Sizes[] = [[8, 8, 8], [3, 16, 40], [136, 24, 200], [40, 72, 1032]];
 
-Deno.test(
-  "a product by cuBLASLt is exact in every form that it takes",
-  { ignore: NO_EMULATED },
-  () =>
-    withDevice(
-      (device) => {
-        const runner = new ProductRunner(device, 2 << 20, NANOGPT_FORM_CUBLASLT);
-        for (const sizes of SIZES) {
-          assert(formsFor(sizes).length >= 7, String(sizes));
-          checkSizes(runner, sizes, formsFor(sizes));
-        }
-        runner.close();
-      },
-      "emulated",
-      "cublaslt",
-    ),
-);
+function checkProducts(device: GpuDevice): void {
+  const runner = new ProductRunner(device, 2 << 20, NANOGPT_FORM_CUBLASLT);
+  for (const sizes of SIZES) {
+    assert(formsFor(sizes).length >= 7, String(sizes));
+    checkSizes(runner, sizes, formsFor(sizes));
+  }
+  runner.close();
+}
+
+Deno.test("a product by cuBLASLt is exact in every form that it takes", { ignore: NO_EMULATED }, () => {
+  withDevice(checkProducts, "emulated", "cublaslt");
+});
 
 /** Newton-Schulz over each batch of the samples: right, and with the bits of its matrices one by one. */
 function checkBatches(device: GpuDevice): void {
