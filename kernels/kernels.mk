@@ -1,7 +1,7 @@
 # The CPU kernels: build/libnanogpt_cpu.so, and its checked forms. Included by the Makefile; also runs alone from the root.
 #   build/libnanogpt_cpu.so              every instruction set of this architecture; needs only what deno needs: glibc and libgcc_s
-#   build/libnanogpt_cpu_simulated.so    the same with AVX-512, its bf16 products and AMX emulated, so that all sets run
-#   build/libnanogpt_cpu_{asan,tsan}.so  the simulated library under AddressSanitizer + UBSan, or under ThreadSanitizer
+#   build/libnanogpt_cpu_simulated.so    the same where sets that this machine lacks are emulated, AMX always: all sets run
+#   build/libnanogpt_cpu_{asan,tsan}.so  all sets emulated under AddressSanitizer + UBSan, or under ThreadSanitizer
 # An op file is compiled once per instruction set, in a namespace of its own. The objects of a set are then joined into one
 # whose only global symbols are that namespace's: inline functions of the standard library stay inside, since the linker
 # must never pick an AVX-512 copy of one for an older processor.
@@ -35,13 +35,22 @@ else
 KERNEL_SETS := portable
 endif
 
-# $(1) variant, $(2) prefix of its flags per set, $(3) flags of all its objects
+# Sets whose native objects serve the simulated library too. Never AMX, for which the system must give leave besides.
+OWN_FEATURES := $(shell grep -m 1 '^flags' /proc/cpuinfo)
+AVX512_FEATURES := avx512f avx512bw avx512vl avx512dq
+own_set = $(if $(filter-out $(OWN_FEATURES),$(2)),,$(1))
+OWN_SETS := portable $(call own_set,avx2,avx2 fma) $(call own_set,avx512,$(AVX512_FEATURES)) \
+  $(call own_set,avx512bf16,$(AVX512_FEATURES) avx512_bf16)
+
+# $(1) variant, $(2) prefix of its flags per set, $(3) flags of all its objects, $(4) sets taken from the native library
 define kernel_variant
 build/kernels/$(1)/once/%.o: kernels/cpu/%.cpp kernels/kernels.mk
 	@mkdir -p $$(@D)
 	$$(CXX) $$(KERNEL_FLAGS) $(3) -c $$< -o $$@
 $(foreach set,$(KERNEL_SETS),$(call kernel_set,$(1),$(2),$(3),$(set)))
-OBJECTS_$(1) := $$(KERNEL_ONCE:%=build/kernels/$(1)/once/%.o) $$(KERNEL_SETS:%=build/kernels/$(1)/%.o)
+OBJECTS_$(1) := $$(KERNEL_ONCE:%=build/kernels/$(1)/once/%.o) \
+  $$(patsubst %,build/kernels/native/%.o,$$(filter $(4),$$(KERNEL_SETS))) \
+  $$(patsubst %,build/kernels/$(1)/%.o,$$(filter-out $(4),$$(KERNEL_SETS)))
 -include $$(wildcard build/kernels/$(1)/*/*.d)
 endef
 
@@ -58,13 +67,14 @@ endef
 # Mangled names carry the length of each part.
 length_of = $(strip $(shell printf %s '$(1)' | wc -c))
 
-$(eval $(call kernel_variant,native,ISA,))
-$(eval $(call kernel_variant,simulated,SIMULATED,-DNANOGPT_SIMULATE_ISA))
+$(eval $(call kernel_variant,native,ISA,,))
+# Only tests run what is simulated, at small sizes: less optimised it is there sooner than it is slower.
+$(eval $(call kernel_variant,simulated,SIMULATED,-DNANOGPT_SIMULATE_ISA -O2,$(OWN_SETS)))
 # Under its sanitizers GCC warns falsely of uninitialised values.
 ASAN := -g -O1 -Wno-maybe-uninitialized -fsanitize=address,undefined -fno-sanitize-recover=all
-$(eval $(call kernel_variant,asan,SIMULATED,-DNANOGPT_SIMULATE_ISA $(ASAN)))
+$(eval $(call kernel_variant,asan,SIMULATED,-DNANOGPT_SIMULATE_ISA $(ASAN),))
 TSAN := -g -O1 -Wno-maybe-uninitialized -fsanitize=thread
-$(eval $(call kernel_variant,tsan,SIMULATED,-DNANOGPT_SIMULATE_ISA $(TSAN)))
+$(eval $(call kernel_variant,tsan,SIMULATED,-DNANOGPT_SIMULATE_ISA $(TSAN),))
 
 build/libnanogpt_cpu.so: $(OBJECTS_native)
 	$(CXX) $(KERNEL_LINK) -o $@ $^

@@ -36,9 +36,10 @@ struct Layout {
   int64_t batch_stride = 0;
 
   uint64_t element() const { return type == cuda::kLtBfloat16 ? 2 : 4; }
+  // From the first element of a matrix to behind its last.
+  uint64_t span() const { return (columns - 1) * static_cast<uint64_t>(ld) + rows; }
   uint64_t extent_bytes() const {
-    return ((static_cast<uint64_t>(batch) - 1) * static_cast<uint64_t>(batch_stride) + (columns - 1) * static_cast<uint64_t>(ld) + rows) *
-           element();
+    return ((static_cast<uint64_t>(batch) - 1) * static_cast<uint64_t>(batch_stride) + span()) * element();
   }
 };
 
@@ -320,9 +321,12 @@ std::string wrong_addresses(const Call& call, const Algorithm& algorithm, int de
   for (const auto& [name, data, layout, alignment] : matrices) {
     if (machine().device_of(reinterpret_cast<uint64_t>(data), layout.extent_bytes()) != device)
       return std::string(name) + " lies outside the memory of the handle's GPU";
-    if (reinterpret_cast<uint64_t>(data) % alignment != 0 || static_cast<uint64_t>(layout.ld) * layout.element() % alignment != 0)
+    const uint64_t stride = layout.batch > 1 ? static_cast<uint64_t>(layout.batch_stride) : 0;
+    if (reinterpret_cast<uint64_t>(data) % alignment != 0 || static_cast<uint64_t>(layout.ld) * layout.element() % alignment != 0 ||
+        stride * layout.element() % alignment != 0)
       return std::string(name) + " is not aligned to the " + std::to_string(alignment) + " bytes that were promised";
   }
+  if (p.d.batch > 1 && static_cast<uint64_t>(p.d.batch_stride) < p.d.span()) return "the matrices of d overlap each other";
   const uint64_t bytes = p.d.extent_bytes();
   if (overlap(call.d, bytes, call.a, p.a.extent_bytes()) || overlap(call.d, bytes, call.b, p.b.extent_bytes()))
     return "d overlaps an operand";

@@ -186,15 +186,14 @@ void issue_product(Operands* const* lanes, Site site) {
   product->id = issue("wgmma", site, [product] { perform(*product); });
 }
 
-// A warp has waited for a product: gives the lanes their results once none of theirs is in flight.
-void retire(Product& product, Lane* const* lanes, Site site) {
+// A warp has waited for a product: gives the lanes their results once none of theirs is in flight. Who observes `done` is
+// after it.
+void retire(Product& product, Lane* const* lanes, Clock& done, Site site) {
   complete(product.id);
   perform(product);
   const uint32_t w = lanes[0]->linear % kThreads / kWarpLanes;
   require_untouched_a(product, w * kWarpLanes, (w + 1) * kWarpLanes);
-  for (uint32_t i = 0; i < kWarpLanes; i++) {
-    for (const Flight& flight : product.reading) observe(*lanes[i], flight);
-  }
+  for (const Flight& flight : product.reading) finish_flight(flight, done);
   Accumulator& accumulator = *product.accumulator;
   if (--accumulator.products[w] > 0) return;
   for (uint32_t i = w * kWarpLanes; i < (w + 1) * kWarpLanes; i++) {
@@ -250,11 +249,13 @@ void wgmma_wait(uint32_t newest, Site site) {
   once_a_warp("wgmma.wait_group", [newest, site](Lane* const* lanes) {
     WarpProducts& warp = products_of(*lanes[0]);
     warp.fenced = false;
+    Clock done;
     while (warp.groups.size() > newest) {
       const auto group = std::move(warp.groups.front());
       warp.groups.pop_front();
-      for (const auto& product : group) retire(*product, lanes, site);
+      for (const auto& product : group) retire(*product, lanes, done, site);
     }
+    for (uint32_t i = 0; i < kWarpLanes; i++) observe(*lanes[i], done);
   }, site);
 }
 

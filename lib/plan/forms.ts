@@ -83,7 +83,7 @@ export function chosenForm(op: OpName, s: Signature, chip: Chip, cublaslt: boole
 function fitsCublasLt(op: OpName, s: Signature): boolean {
   if (op === "newtonSchulz") {
     const dtype = dtypeAttr(s.attrs, "dtype");
-    return at(s.inputs, 0).shape.every((size) => size * bytesOf(dtype) % COPY_BYTES === 0);
+    return at(s.inputs, 0).shape.slice(-2).every((size) => size * bytesOf(dtype) % COPY_BYTES === 0);
   }
   const operands = (OPS[op].operands ?? []).map((i) => at(s.inputs, i));
   const isProduct = op === "matmul" || op === "matmulAdd";

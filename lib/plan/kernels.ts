@@ -83,13 +83,19 @@ export interface HeadSizes {
   readonly chunk: number;
   /** Whether the weight's gradient is added to what is there. */
   readonly accumulate: boolean;
+  /** Of the logits' soft cap. */
+  readonly cap: number;
 }
+
+/** Up to this cap the head's product sums exponentials itself: kBoundedCap of kernels/cuda/head.h. */
+const BOUNDED_CAP = 40;
 
 /**
  * The head with its loss and gradients, whose bf16 logits pass through memory in chunks: capped logits with the sum of
- * their exponentials; their gradient in place; dx; dW, whose float32 sum is read and written for each chunk.
+ * their exponentials; their gradient in place; dx; dW, whose float32 sum is read and written for each chunk. Logits of a
+ * larger cap are read twice more: for the largest of a row, and for the sum of its exponentials.
  */
-export function headKernels({ N, C, V, chunk, accumulate }: HeadSizes): Kernel[] {
+export function headKernels({ N, C, V, chunk, accumulate, cap }: HeadSizes): Kernel[] {
   const chunks = Math.ceil(N / chunk);
   const [x, logits, weights] = [2 * N * C, 2 * N * V, chunks * 2 * C * V];
   const sums = (2 * chunks - (accumulate ? 0 : 1)) * 4 * C * V;
@@ -110,7 +116,7 @@ export function headKernels({ N, C, V, chunk, accumulate }: HeadSizes): Kernel[]
       ...common,
       name: "head loss, dlogits",
       shapes: `${chunks} x ${chunk}x${V}`,
-      bytes: 2 * logits,
+      bytes: (cap <= BOUNDED_CAP ? 2 : 4) * logits,
     }),
     product("dgrad", [chunk, C, V], { name: "head dgrad", bytes: logits + weights + x }),
     product("wgrad", [V, C, chunk], { name: "head wgrad", bytes: logits + x + sums }),

@@ -98,7 +98,9 @@ export interface ProjectedStep extends Times {
 export interface ProjectionRequest {
   readonly plan: Plan;
   readonly target: Target;
-  readonly model: Pick<RecipeSizes, "layers" | "heads" | "dim" | "vocab"> & { readonly window: number };
+  readonly model: Pick<RecipeSizes, "layers" | "heads" | "dim" | "vocab" | "softcap"> & {
+    readonly window: number;
+  };
   readonly sequenceLength: number;
   readonly deviceBatchSequences: number;
   readonly microbatches: number;

@@ -22,6 +22,7 @@ export interface RecipeSizes {
   readonly heads: number;
   readonly dim: number;
   readonly vocab: number;
+  readonly softcap: number;
   /** Tokens of a microbatch, and a rank's microbatches in a step. */
   readonly rows: number;
   readonly microbatches: number;
@@ -36,8 +37,9 @@ const HEAD_CHUNK = 16384;
 
 /** What one rank runs in a training step. */
 export function recipeKernels(sizes: RecipeSizes): Counted[] {
-  const { layers, microbatches, rows: N, dim: C, vocab: V } = sizes;
-  const head = (accumulate: boolean) => headKernels({ N, C, V, chunk: Math.min(HEAD_CHUNK, N), accumulate });
+  const { layers, microbatches, rows: N, dim: C, vocab: V, softcap: cap } = sizes;
+  const head = (accumulate: boolean) =>
+    headKernels({ N, C, V, chunk: Math.min(HEAD_CHUNK, N), accumulate, cap });
   const often = (kernels: readonly Kernel[], count: number) => kernels.map((kernel) => ({ kernel, count }));
   return [
     ...often(endKernels(sizes), microbatches),

@@ -177,7 +177,8 @@ function kernelsOf(step: KernelStep, group: Group, keys: number): Kernel[] {
     case "headLoss":
     case "headLossGrad": {
       const [N, C, V, chunk, accumulate] = step.args;
-      const sizes = { N: whole(N), C: whole(C), V: whole(V), chunk: whole(chunk) };
+      const cap = at(step.args, step.args.length - 1);
+      const sizes = { N: whole(N), C: whole(C), V: whole(V), chunk: whole(chunk), cap };
       const kernels = headKernels({ ...sizes, accumulate: step.op === "headLossGrad" && accumulate === 1 });
       return step.op === "headLossGrad" ? kernels : kernels.slice(0, 1);
     }

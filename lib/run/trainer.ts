@@ -162,7 +162,8 @@ class TrainingRun {
     const model = { executor, specs: this.#specs, ranks };
     this.#checkpoints = new CheckpointStore(request.folder, this.#config, model, data.loader);
     this.#stepFlops = stepCost(executor.plan, this.#microbatches).flops;
-    this.#peak = executor.device.measurePeak();
+    // What an emulation reaches says nothing of a chip, and measuring it takes longer than many a run on it.
+    this.#peak = executor.device.describe().simulated ? undefined : executor.device.measurePeak();
   }
 
   /** Of a step, on this rank. */

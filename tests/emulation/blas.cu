@@ -44,6 +44,11 @@ struct Blas {
   void ok(LtStatus status) {
     if (status != kLtSuccess && gpu.report.empty()) gpu.report = lt.get_status_name(status);
   }
+  // The same of `count` matrices each, `stride` elements apart.
+  void batch(int32_t count, int64_t stride) {
+    ok(lt.layout_set(layout, kLtBatchCount, &count, sizeof count));
+    ok(lt.layout_set(layout, kLtBatchStride, &stride, sizeof stride));
+  }
   void choose() {
     int found = 0;
     ok(lt.heuristic(handle, operation, layout, layout, layout, layout, preference, 1, &best, &found));
@@ -61,6 +66,41 @@ PASSES(product_of_ones) {
   blas.choose();
   blas.run();
   if (gpu.read(blas.c, kSide * kSide) != std::vector<float>(kSide * kSide, static_cast<float>(kSide))) gpu.wrong("a sum");
+}
+PASSES(batch_of_products) {
+  Blas blas(gpu);
+  std::vector<float> ones_and_twos(2 * kSide * kSide, 1.0f), sums(2 * kSide * kSide, static_cast<float>(kSide));
+  for (uint64_t i = kSide * kSide; i < 2 * kSide * kSide; i++) ones_and_twos[i] *= 2.0f, sums[i] *= 2.0f;
+  blas.b = gpu.array(ones_and_twos);
+  blas.batch(2, kSide * kSide);
+  blas.choose();
+  blas.run();
+  if (gpu.read(blas.c, 2 * kSide * kSide) != sums) gpu.wrong("a sum");
+}
+FINDS(results_of_a_batch_over_each_other, "the matrices of d overlap each other") {
+  Blas blas(gpu);
+  blas.batch(2, kSide * kSide - 4);
+  blas.choose();
+  blas.run();
+}
+FINDS(matrices_of_a_batch_less_aligned_than_promised, "a is not aligned to the 16 bytes that were promised") {
+  Blas blas(gpu);
+  blas.batch(2, kSide * kSide - 1);
+  blas.choose();
+  blas.run();
+}
+FINDS(batch_beyond_the_memory, "a lies outside the memory of the handle's GPU") {
+  Blas blas(gpu);
+  blas.batch(3, kSide * kSide);
+  blas.choose();
+  blas.run();
+}
+FINDS(algorithm_of_another_stride, "an algorithm that was chosen for another product") {
+  Blas blas(gpu);
+  blas.batch(2, kSide * kSide);
+  blas.choose();
+  blas.batch(2, kSide * kSide - 4);
+  blas.run();
 }
 FINDS(attribute_of_another_size, "an attribute of 4 bytes is given 8") {
   Blas blas(gpu);

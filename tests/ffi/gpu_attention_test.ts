@@ -168,11 +168,15 @@ for (const { form, D, tile } of SUBJECTS) {
   });
 }
 
-/** Runs a call on the checked emulation, whose report would be the error. */
-function watch(w: Weighed, shape: Shape, form: FormName, seed: number): void {
-  const device = openEmulated({ checked: true, seed });
+/** Runs calls in turn on the checked emulation, whose report would be the error, in twenty orders of threads. */
+function watch(calls: readonly { readonly w: Weighed; readonly shape: Shape }[], form: FormName): void {
+  const device = openEmulated({ checked: true });
   try {
-    assertEquals(problemsOf(device, w, shape, form), [], `${w.case.op}, D ${shape.D}, seed ${seed}`);
+    for (let seed = 1; seed <= 20; seed++) {
+      const { w, shape } = at(calls, seed % calls.length);
+      device.schedule(seed, 2);
+      assertEquals(problemsOf(device, w, shape, form), [], `${w.case.op}, D ${shape.D}, seed ${seed}`);
+    }
   } finally {
     device.close();
   }
@@ -187,10 +191,7 @@ Deno.test({
       const tensors = drawTensors(shape);
       return OPS_OF_ATTENTION.map((op) => ({ shape, w: weigh(op, shape, tensors) }));
     });
-    for (let seed = 1; seed <= 20; seed++) {
-      const { shape, w } = at(calls, seed % calls.length);
-      watch(w, shape, "mma", seed);
-    }
+    watch(calls, "mma");
   },
 });
 
@@ -202,8 +203,7 @@ Deno.test({
     // tiles of queries than that see the first.
     const shape = { T: 2 * WGMMA.tile + 1, D: WGMMA.D, heads: 1, window: 2 * WGMMA.tile };
     const tensors = drawTensors(shape);
-    const calls = OPS_OF_ATTENTION.map((op) => weigh(op, shape, tensors));
-    for (let seed = 1; seed <= 20; seed++) watch(at(calls, seed % calls.length), shape, "wgmma", seed);
+    watch(OPS_OF_ATTENTION.map((op) => ({ shape, w: weigh(op, shape, tensors) })), "wgmma");
   },
 });
 
@@ -212,20 +212,22 @@ Deno.test({
   ignore: NO_EMULATED,
   fn() {
     // More than one head, and more than one tile on each side of the mask's edges.
-    for (const { form, D, tile } of [...MMA, WGMMA]) {
-      const shape = { T: 2 * tile + 22, D, heads: 2, window: tile + 6 };
-      const tensors = drawTensors(shape);
-      for (const op of OPS_OF_ATTENTION) {
-        const [one, ...others] = [1, 2, 7].map((processors) => {
-          const device = openEmulated({ seed: processors, processors });
-          try {
-            return runCase(device, weigh(op, shape, tensors), PLAIN, form).outputs;
-          } finally {
-            device.close();
-          }
-        });
-        for (const other of others) assertEquals(other, one);
+    const device = openEmulated();
+    try {
+      for (const { form, D, tile } of [...MMA, WGMMA]) {
+        const shape = { T: 2 * tile + 22, D, heads: 2, window: tile + 6 };
+        const tensors = drawTensors(shape);
+        for (const op of OPS_OF_ATTENTION) {
+          const w = weigh(op, shape, tensors);
+          const [one, ...others] = [1, 2, 7].map((processors) => {
+            device.schedule(processors, processors);
+            return runCase(device, w, PLAIN, form).outputs;
+          });
+          for (const other of others) assertEquals(other, one);
+        }
       }
+    } finally {
+      device.close();
     }
   },
 });

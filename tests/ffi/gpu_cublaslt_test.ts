@@ -7,14 +7,18 @@ import { join } from "@std/path";
 import { GpuDevice } from "../../ffi/cuda.ts";
 import { NANOGPT_FORM_CUBLASLT } from "../../ffi/symbols.ts";
 import { RunError, UserError } from "../../lib/base/errors.ts";
+import { at } from "../../lib/graph/node.ts";
 import type { OpName } from "../../lib/graph/op.ts";
+import { caseName, casesOf } from "../../lib/graph/samples.ts";
+import { chipOf, formAllowed } from "../../lib/plan/forms.ts";
 import { productRow } from "../../lib/cli/check_gpu.ts";
 import { benchProduct } from "../../lib/run/bench_products.ts";
-import { checkOp, kernelChoices } from "../../lib/run/check_ops.ts";
+import { checkOp, judge, kernelChoices, runCase, weigh } from "../../lib/run/check_ops.ts";
 import { targetOf } from "../../lib/run/devices.ts";
 import { ROOT } from "../cli/command.ts";
 import { NO_CHECKED, NO_EMULATED, openEmulated } from "./gpu_devices.ts";
 import { allForms, checkSizes, type Form, ProductRunner, type Sizes } from "./matmul_cases.ts";
+import { membersOf } from "./subjects.ts";
 
 const libraryOf = (name: string) => join(ROOT, "build", `libnanogpt_${name}.so`);
 
@@ -48,23 +52,34 @@ function formsFor([m, n, k]: Sizes): Form[] {
 // One column of packs; odd numbers of rows, whichever operand is transposed; and long sums.
 const SIZES: readonly Sizes[] = [[8, 8, 8], [3, 16, 40], [136, 24, 200], [40, 72, 1032]];
 
-Deno.test(
-  "a product by cuBLASLt is exact in every form that it takes",
-  { ignore: NO_EMULATED },
-  () =>
-    withDevice(
-      (device) => {
-        const runner = new ProductRunner(device, 2 << 20, NANOGPT_FORM_CUBLASLT);
-        for (const sizes of SIZES) {
-          assert(formsFor(sizes).length >= 7, String(sizes));
-          checkSizes(runner, sizes, formsFor(sizes));
-        }
-        runner.close();
-      },
-      "emulated",
-      "cublaslt",
-    ),
-);
+function checkProducts(device: GpuDevice): void {
+  const runner = new ProductRunner(device, 2 << 20, NANOGPT_FORM_CUBLASLT);
+  for (const sizes of SIZES) {
+    assert(formsFor(sizes).length >= 7, String(sizes));
+    checkSizes(runner, sizes, formsFor(sizes));
+  }
+  runner.close();
+}
+
+Deno.test("a product by cuBLASLt is exact in every form that it takes", { ignore: NO_EMULATED }, () => {
+  withDevice(checkProducts, "emulated", "cublaslt");
+});
+
+/** Newton-Schulz over each batch of the samples: right, and with the bits of its matrices one by one. */
+function checkBatches(device: GpuDevice): void {
+  const chip = chipOf(device.describe().isa);
+  const plain = { kind: "plain" } as const;
+  const batches = (["f32", "bf16"] as const).flatMap((act) => casesOf("newtonSchulz", act))
+    .filter((c) => at(c.inputs, 0).shape.length === 3 && formAllowed("cublaslt", c.op, c, chip));
+  assert(batches.length > 0);
+  for (const c of batches) {
+    const w = weigh(c);
+    const whole = runCase(device, w, plain, "cublaslt");
+    assertEquals(judge(w, plain, whole).problems, [], caseName(c));
+    const alone = membersOf(w).map((one) => at(runCase(device, one, plain, "cublaslt").outputs, 0));
+    assertEquals([...at(whole.outputs, 0)], alone.flatMap((bytes) => [...bytes]), caseName(c));
+  }
+}
 
 Deno.test(
   "every op that takes cuBLASLt's form is the reference device's",
@@ -90,6 +105,14 @@ Deno.test(
       "cublaslt",
     ),
 );
+
+Deno.test("a batch by cuBLASLt has the bits of its members one by one", { ignore: NO_EMULATED }, () => {
+  withDevice(checkBatches, "emulated", "cublaslt");
+});
+
+Deno.test("so it has with every memory access watched", { ignore: NO_CHECKED }, () => {
+  withDevice(checkBatches, "emulated_checked", "cublaslt");
+});
 
 Deno.test("products by cuBLASLt are right under schedules, with every memory access watched", {
   ignore: NO_CHECKED,

@@ -10,8 +10,7 @@ import { KERNEL_OPS, OPS } from "../../lib/graph/ops.ts";
 import { caseName, casesOf } from "../../lib/graph/samples.ts";
 import { judge, runCase, type Variant, variantName, variantsOf, weigh } from "../../lib/run/check_ops.ts";
 import { activationType, type Precision } from "../../lib/run/devices.ts";
-import type { Weighed } from "../../lib/run/op_tolerances.ts";
-import { callsOf, openSubjects, SUBJECT_NAMES } from "./subjects.ts";
+import { callsOf, membersOf, openSubjects, SUBJECT_NAMES } from "./subjects.ts";
 
 const PRECISIONS: readonly Precision[] = ["fp32", "bf16"];
 
@@ -41,22 +40,6 @@ for (const op of KERNEL_OPS) {
     ignore: SUBJECT_NAMES.length === 0,
     fn: () => assertEquals(PRECISIONS.flatMap((precision) => checkEverywhere(op, precision)), []),
   });
-}
-
-/** The members of a batch as cases of their own. */
-function membersOf({ case: c, inputs, expected }: Weighed): Weighed[] {
-  const [members = 1, ...shape] = at(c.inputs, 0).shape;
-  const cut = (x: Float64Array, i: number) => x.slice(i * x.length / members, (i + 1) * x.length / members);
-  const one = {
-    ...c,
-    inputs: c.inputs.map((type) => ({ ...type, shape })),
-    outputs: c.outputs.map((type) => ({ ...type, shape })),
-  };
-  return Array.from({ length: members }, (_, i) => ({
-    case: one,
-    inputs: inputs.map((x) => cut(x, i)),
-    expected: expected.map((x) => cut(x, i)),
-  }));
 }
 
 Deno.test("a batch has the bits of its members one by one", { ignore: SUBJECT_NAMES.length === 0 }, () => {

@@ -2,10 +2,12 @@
 // on one thread and on two, the emulated GPU on one processor and on seven. What is absent has said why. For tests only.
 
 import type { Device } from "../../ffi/device.ts";
+import { at } from "../../lib/graph/node.ts";
 import type { FormName } from "../../lib/graph/op.ts";
 import type { Case } from "../../lib/graph/samples.ts";
 import { chipOf, formsOf } from "../../lib/plan/forms.ts";
 import { type Variant, variantsOf } from "../../lib/run/check_ops.ts";
+import type { Weighed } from "../../lib/run/op_tolerances.ts";
 import { cpuSets, openSet } from "./cpu_sets.ts";
 import { NO_EMULATED, openEmulated } from "./gpu_devices.ts";
 
@@ -85,4 +87,20 @@ export function callsOf(c: Case, subjects: readonly Subject[]): Call[] {
   return variantsOf(c).flatMap((variant) =>
     subjects.flatMap((subject) => subject.formsOf(c).map((form) => ({ subject, variant, form })))
   );
+}
+
+/** The members of a batch as cases of their own. */
+export function membersOf({ case: c, inputs, expected }: Weighed): Weighed[] {
+  const [members = 1, ...shape] = at(c.inputs, 0).shape;
+  const cut = (x: Float64Array, i: number) => x.slice(i * x.length / members, (i + 1) * x.length / members);
+  const one = {
+    ...c,
+    inputs: c.inputs.map((type) => ({ ...type, shape })),
+    outputs: c.outputs.map((type) => ({ ...type, shape })),
+  };
+  return Array.from({ length: members }, (_, i) => ({
+    case: one,
+    inputs: inputs.map((x) => cut(x, i)),
+    expected: expected.map((x) => cut(x, i)),
+  }));
 }

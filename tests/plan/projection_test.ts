@@ -20,8 +20,13 @@ import { costOf } from "../../lib/plan/report.ts";
 import { rateOf, targetOf, type Work } from "../../lib/plan/targets.ts";
 import { planRun } from "../../lib/run/programs.ts";
 
-function requestOf(preset: PresetName, name: string, kind: "cpu" | "cuda" = "cpu"): ProjectionRequest {
-  const { model, optim, data, schedule } = PRESETS[preset].values;
+function requestOf(
+  preset: PresetName,
+  name: string,
+  { kind = "cpu", softcap = 30 }: { readonly kind?: "cpu" | "cuda"; readonly softcap?: number } = {},
+): ProjectionRequest {
+  const { model: { softcap: _, ...others }, optim, data, schedule } = PRESETS[preset].values;
+  const model = { ...others, softcap };
   const { sequenceLength, deviceBatchSequences, batchSequences } = data;
   const target = targetOf(name);
   const microbatches = sequencesPerRank(data, target) / deviceBatchSequences;
@@ -118,7 +123,7 @@ Deno.test("rows of the plan, worked out by hand: products, with relu squared or 
 });
 
 Deno.test("of q, k and v a GPU's products have all else in their epilogues, half of whose bytes show", () => {
-  const { planned } = project(requestOf("speedrun-2024-11-19", "h100x8", "cuda"));
+  const { planned } = project(requestOf("speedrun-2024-11-19", "h100x8", { kind: "cuda" }));
   const weight = "bf16[768x768]", x = "bf16[65536x768]", table = "f32[65536x128]";
   const product = 2 * 65536 * 768 * 768, S_MS = 1000 * S / 3.05e12;
   const rotated = rowOf(planned, "matmulNormRope", `${x}, f32[65536x6] = ${x}, ${weight}, ${table}`);
@@ -152,7 +157,7 @@ Deno.test("the optimisers' rows are an eighth of all matrices' work; Newton-Schu
 });
 
 Deno.test("ranks share out the matrices, and each makes one call of Newton-Schulz for its own of a shape", () => {
-  const { planned } = project(requestOf("speedrun-2024-11-19", "h100x8", "cuda"));
+  const { planned } = project(requestOf("speedrun-2024-11-19", "h100x8", { kind: "cuda" }));
   const square = rowOf(planned, "newtonSchulz", "f32[6x768x768] = f32[6x768x768]");
   assertEquals([square.count, square.launches], [1, 3 + 3 * 5]);
   assertEquals(square.flops, 6 * 5 * (4 + 2) * 768 ** 3);
@@ -261,6 +266,18 @@ Deno.test("the fused recipe's sums are the hand estimate's and its corrections",
   const more = Object.values(CORRECTED).reduce((sum, { counted, is }) => sum + (is - counted) * S_MS, 0);
   const communication = REPORT.recipe.communication.expectedMs - 0.70;
   assertNear(expected.ms, 108.4 + more + communication, 0.002, "expected, corrected");
+});
+
+Deno.test("logits under a cap that does not bound their exponentials are read twice more", () => {
+  const bytesUnder = (softcap: number) => {
+    const { planned, recipe } = project(requestOf("tiny", "h100x1", { softcap }));
+    return [planned, recipe].map(({ rows }) =>
+      rows.filter(({ name }) => name === "head loss, dlogits").reduce((sum, { bytes }) => sum + bytes, 0)
+    );
+  };
+  const bounded = bytesUnder(40);
+  assert(bounded.every((bytes) => bytes > 0));
+  assertEquals(bytesUnder(40.5), bounded.map((bytes) => 2 * bytes));
 });
 
 Deno.test("communication by hand: the embedding exposed, the rest beside kernels that lose 24 of 132 multiprocessors", () => {
