@@ -40,7 +40,7 @@ export interface PlanOptions {
 export interface ProgramGraphs {
   readonly accumulate?: Graph;
   readonly update?: Graph;
-  /** Forward-only programs: evaluate, predict, logits. */
+  /** Forward-only programs: evaluate, logits, prefill, predict. */
   readonly forward: readonly Graph[];
 }
 
@@ -59,6 +59,12 @@ export function buildPlan(graphs: ProgramGraphs, options: PlanOptions): Plan {
   for (const graph of graphs.forward) builder.addForward(graph);
   if (graphs.update) builder.addUpdate(graphs.update);
   return builder.finish(naiveBytesOf(all));
+}
+
+/** What a state lasts for, by its name. */
+function stateKind(name: string): Kind {
+  if (name.startsWith("grad.")) return "gradient";
+  return name.startsWith("cache.") ? "cache" : "optimiser";
 }
 
 /** Where an output of a program goes, and whether it is added to what is there. */
@@ -206,7 +212,7 @@ class PlanBuilder {
       case "input":
         return this.#last(value.name, "input", value);
       case "state":
-        return this.#last(value.name, value.name.startsWith("grad.") ? "gradient" : "optimiser", value);
+        return this.#last(value.name, stateKind(value.name), value);
       case "scratch":
       case "computed":
         throw new InternalError(`${value.name} ${formatType(value)} is used but never computed`);

@@ -1,11 +1,10 @@
-// Draws text from a model, one token at a time, by the forward-only prediction program over the last tokens. Knows
-// tokens only, no text, and keeps nothing from token to token but the count of draws: every token is a whole forward
-// pass. May import lib/base, lib/run and the model's input names.
+// Draws text from a model, one token at a time, from the logits that a predictor gives. Knows tokens only, no text, and
+// keeps nothing from token to token but the count of draws; what has been said so far is the predictor's. Refuses logits
+// that are not finite. May import lib/base and lib/run.
 
 import { RunError } from "../base/errors.ts";
 import { RandomStream } from "../base/random.ts";
-import { INPUTS, promptInput } from "../model/gpt.ts";
-import type { Executor } from "./executor.ts";
+import type { Predictor } from "./predictor.ts";
 
 /** How to choose among the next tokens. */
 export interface SamplingOptions {
@@ -21,34 +20,25 @@ export interface SamplingOptions {
 /** The stream number of sampling, apart from those of parameters. */
 const SAMPLING_STREAM = 0xffffffff;
 
-/** Draws tokens that go on from a context. */
+/** Draws tokens that go on with a text. */
 export class Sampler {
-  readonly #executor: Executor;
-  readonly #rows: number;
+  readonly #predictor: Predictor;
   readonly #options: SamplingOptions;
   readonly #random: RandomStream;
   #drawn = 0;
 
-  /** `rows`: the context length in tokens that the plan's `predict` program was made for. */
-  constructor(executor: Executor, rows: number, options: SamplingOptions) {
-    this.#executor = executor;
-    this.#rows = rows;
+  constructor(predictor: Predictor, options: SamplingOptions) {
+    this.#predictor = predictor;
     this.#options = options;
     this.#random = new RandomStream(options.seed, SAMPLING_STREAM);
   }
 
   /**
-   * The next token after `context` (at least one token; only its last `rows` are seen). RunError for a model whose
-   * logits are not finite.
+   * The next token after `tokens` (at least one), which follow those of earlier calls: a drawn token is part of the text
+   * only when it is given back. RunError for a model whose logits are not finite.
    */
-  next(context: readonly number[]): number {
-    const seen = context.slice(-this.#rows);
-    const tokens = new Int32Array(this.#rows);
-    tokens.set(seen);
-    this.#executor.write(promptInput(this.#rows), tokens);
-    this.#executor.write(INPUTS.position, [seen.length - 1]);
-    this.#executor.run("predict");
-    const logits = this.#executor.read("logits", 0, this.#options.vocabulary);
+  next(tokens: readonly number[]): number {
+    const logits = this.#predictor.logitsAfter(tokens, this.#options.vocabulary);
     if (!logits.every(Number.isFinite)) {
       throw new RunError(
         "The model's logits are not finite: its parameters are broken; use an earlier checkpoint",

@@ -9,6 +9,7 @@ import type { DevicePeak } from "../../ffi/device.ts";
 import { messageOf, type RunError } from "../base/errors.ts";
 import { elementCount } from "../base/shape.ts";
 import type { Config } from "../config/schema.ts";
+import { contextOf } from "../model/gpt.ts";
 import { type ParameterSpec, parameterSpecs } from "../model/parameters.ts";
 import { momentumAt, rateAt } from "../optim/schedule.ts";
 import type { Plan } from "../plan/plan.ts";
@@ -20,7 +21,7 @@ import { Executor } from "./executor.ts";
 import { shardsOf } from "./inputs.ts";
 import type { MetricsRecord } from "./metrics.ts";
 import { planRun } from "./programs.ts";
-import { contextRows, writeText } from "./sample.ts";
+import { writeText } from "./sample.ts";
 import { beginStep, type BegunStep, explainLoss, NonFinite, type StepResult } from "./step.ts";
 import { firstBadParameter } from "./nonfinite.ts";
 import { lockFolder, RunLog } from "./run_log.ts";
@@ -70,7 +71,7 @@ export function planTraining(config: Config, target: PlanTarget): Plan {
     deviceBatchSequences: data.deviceBatchSequences,
     training: { optim, microbatches: data.batchSequences / data.deviceBatchSequences },
     evaluate: true,
-    ...(run.sampleEvery > 0 && { predictRows: contextRows(data.sequenceLength) }),
+    predict: run.sampleEvery > 0,
   });
 }
 
@@ -306,7 +307,7 @@ class TrainingRun {
   #sample(log: RunLog): void {
     const { model, run, data } = this.#config;
     const text = writeText(this.#executor, {
-      rows: contextRows(data.sequenceLength),
+      context: contextOf(model, data.sequenceLength),
       model,
       prompt: "",
       tokens: 64,
