@@ -16,6 +16,7 @@ import { Executor } from "../../lib/run/executor.ts";
 import { MARKS } from "../../lib/run/marks.ts";
 import { Predictor } from "../../lib/run/predictor.ts";
 import { planRun } from "../../lib/run/programs.ts";
+import { drawToken, Sampler, SAMPLING_STREAM } from "../../lib/run/sampler.ts";
 import { cpuSets, openSet } from "../ffi/cpu_sets.ts";
 import { NO_EMULATED, openEmulated } from "../ffi/gpu_devices.ts";
 
@@ -53,12 +54,25 @@ interface Setting {
   readonly model: ModelConfig;
 }
 
-/** Logits after every token of the text, by the whole program over a sequence of its length. */
-function wholeLogits({ device, precision, model }: Setting, text: readonly number[]): Float64Array[] {
-  const sizes = { sequenceLength: text.length, deviceBatchSequences: 1 };
-  const plan = planRun({ ...targetOf(device), model, precision, ...sizes, logits: true });
-  const executor = new Executor(plan, device);
+/** The model with its parameters, for one of the programs; the caller closes it. */
+function openModel(
+  { device, precision, model }: Setting,
+  program: { readonly logits?: true; readonly predict?: true },
+  sequenceLength = SEQUENCE,
+): Executor {
+  const sizes = { sequenceLength, deviceBatchSequences: 1 };
+  const executor = new Executor(
+    planRun({ ...targetOf(device), model, precision, ...sizes, ...program }),
+    device,
+  );
   fillParameters(executor, model);
+  return executor;
+}
+
+/** Logits after every token of the text, by the whole program over a sequence of its length. */
+function wholeLogits(setting: Setting, text: readonly number[]): Float64Array[] {
+  const { model } = setting;
+  const executor = openModel(setting, { logits: true }, text.length);
   executor.write(INPUTS.tokens, text);
   executor.run("logits");
   const logits = executor.read("logits");
@@ -72,13 +86,8 @@ function piecewiseLogits(
   pieces: readonly (readonly number[])[],
   again = false,
 ): Float64Array[] {
-  const { device, precision, model } = setting;
-  const sizes = { sequenceLength: SEQUENCE, deviceBatchSequences: 1 };
-  const executor = new Executor(
-    planRun({ ...targetOf(device), model, precision, ...sizes, predict: true }),
-    device,
-  );
-  fillParameters(executor, model);
+  const { model } = setting;
+  const executor = openModel(setting, { predict: true });
   const run = () => {
     const predictor = new Predictor(executor, { context: contextOf(model, SEQUENCE), eos: model.eos });
     return pieces.map((piece) => predictor.logitsAfter(piece, model.vocab));
@@ -143,6 +152,27 @@ Deno.test("sequences shorter than the window bound what a token sees", () => {
   assertEquals(contextOf(setting.model, SEQUENCE), SEQUENCE);
   const { pieces, ends } = cut(text, [50]);
   assert(worstDifference(piecewiseLogits(setting, pieces), wholeLogits(narrow, text), ends) < 1e-10);
+});
+
+Deno.test("the tokens drawn are those that the whole program's logits give for the same seed", () => {
+  const setting = { device: new ReferenceDevice(), precision: "fp32", model: MODEL } as const;
+  const [whole, cached] = [openModel(setting, { logits: true }), openModel(setting, { predict: true })];
+  const sight = { context: contextOf(MODEL, SEQUENCE), eos: MODEL.eos };
+  const options = { temperature: 0.8, topK: 20, seed: 3, vocabulary: MODEL.vocab };
+  const sampler = new Sampler(new Predictor(cached, sight), options);
+  const random = new RandomStream(options.seed, SAMPLING_STREAM);
+  const text = TEXT.slice(0, 9);
+  let fresh = text.slice();
+  for (let i = 0; text.length < SEQUENCE; i++) {
+    whole.write(INPUTS.tokens, text);
+    whole.run("logits");
+    const logits = whole.read("logits", (text.length - 1) * MODEL.vocab, MODEL.vocab);
+    fresh = [sampler.next(fresh)];
+    assertEquals(fresh, [drawToken(logits, options, random.unit(i))], `token ${i}`);
+    text.push(...fresh);
+  }
+  assert(new Set(text.slice(9)).size > 10, "the draws differ");
+  [whole, cached].forEach((executor) => executor.close());
 });
 
 /** A device's logits against the reference device's, within the marks of golden files. */
