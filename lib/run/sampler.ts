@@ -48,11 +48,10 @@ export class Sampler {
   }
 }
 
-/**
- * Logits so many temperatures below the highest, or closer, are sorted first: the others have at most exp(-8) of its weight
- * each, and are seldom drawn. Sorting all takes longer than a small model's prediction.
- */
-const LIKELY = 8;
+/** One of so many logits is looked at to guess which are the highest; one of so many tokens is likely enough to be sorted first. */
+const ONE_OF = 16;
+/** Places further down that the guess goes in its sample: by chance it holds fewer or more of the highest than its share. */
+const WIDE = 4;
 
 /**
  * The token that `unit`, a number in (0, 1), draws from the softmax of the logits under the options. The likeliest tokens
@@ -66,8 +65,9 @@ export function drawToken(
   const highest = logits.reduce((a, b) => Math.max(a, b), -Infinity);
   if (temperature === 0) return logits.indexOf(highest);
   const weigh = (logit: number) => Math.exp((logit - highest) / temperature);
-  const likely = logits.filter((logit) => logit >= highest - LIKELY * temperature);
-  const some = likeliest(likely.length >= (topK ?? 0) ? likely : logits, topK);
+  const floor = guessFloor(logits, topK ?? logits.length / ONE_OF);
+  const high = logits.filter((logit) => logit >= floor);
+  const some = likeliest(high.length >= (topK ?? 0) ? high : logits, topK);
   const share = unit * (topK === undefined ? logits : some).reduce((sum, logit) => sum + weigh(logit), 0);
   const rank = rankAt(some, weigh, share);
   if (rank !== undefined) return tokenOfRank(logits, some, rank);
@@ -75,6 +75,15 @@ export function drawToken(
   // Where rounding leaves a little over: the last token that can be drawn at all.
   const last = Math.max(0, all.findLastIndex((logit) => weigh(logit) > 0));
   return tokenOfRank(logits, all, rankAt(all, weigh, share) ?? last);
+}
+
+/** A logit that about `count` others, or some more, reach; sorting all would take longer than a small model's prediction. */
+function guessFloor(logits: Float64Array, count: number): number {
+  const sample = Float64Array.from(
+    { length: Math.ceil(logits.length / ONE_OF) },
+    (_, i) => logits[i * ONE_OF] ?? 0,
+  );
+  return sample.sort().at(-Math.ceil(count / ONE_OF) - WIDE) ?? -Infinity;
 }
 
 /** The `most` highest, or all, from the highest down. */
