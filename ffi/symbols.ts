@@ -129,6 +129,8 @@ export const SYMBOLS = {
   nanogpt_rms_norm_grad_add: { parameters: ["u64" /* context */, "u64" /* dx */, "u64" /* x */, "u64" /* dy */, "u64" /* r */, "u32" /* rows */, "u32" /* width */, "u32" /* dtype */, "f64" /* eps */], result: "i32" },
   // int32_t nanogpt_rope_table(uint64_t context, uint64_t table, uint32_t T, uint32_t D, double base)
   nanogpt_rope_table: { parameters: ["u64" /* context */, "u64" /* table */, "u32" /* T */, "u32" /* D */, "f64" /* base */], result: "i32" },
+  // int32_t nanogpt_rope_table_at(uint64_t context, uint64_t table, uint64_t position, uint32_t T, uint32_t D, double base)
+  nanogpt_rope_table_at: { parameters: ["u64" /* context */, "u64" /* table */, "u64" /* position */, "u32" /* T */, "u32" /* D */, "f64" /* base */], result: "i32" },
   // int32_t nanogpt_rope(uint64_t context, uint64_t y, uint64_t x, uint64_t table, uint32_t N, uint32_t T, uint32_t H, uint32_t D, uint32_t inverse, uint32_t dtype)
   nanogpt_rope: { parameters: ["u64" /* context */, "u64" /* y */, "u64" /* x */, "u64" /* table */, "u32" /* N */, "u32" /* T */, "u32" /* H */, "u32" /* D */, "u32" /* inverse */, "u32" /* dtype */], result: "i32" },
   // int32_t nanogpt_norm_rope(uint64_t context, uint64_t y, uint64_t r, uint64_t x, uint64_t table, uint32_t N, uint32_t T, uint32_t H, uint32_t D, uint32_t dtype, double eps)
@@ -153,6 +155,10 @@ export const SYMBOLS = {
   nanogpt_attention: { parameters: ["u64" /* context */, "u64" /* y */, "u64" /* lse */, "u64" /* q */, "u64" /* k */, "u64" /* v */, "u64" /* start */, "u32" /* N */, "u32" /* T */, "u32" /* H */, "u32" /* D */, "u32" /* dtype */, "u32" /* form */], result: "i32" },
   // int32_t nanogpt_attention_grad(uint64_t context, uint64_t dq, uint64_t dk, uint64_t dv, uint64_t dy, uint64_t q, uint64_t k, uint64_t v, uint64_t y, uint64_t lse, uint64_t start, uint64_t workspace, uint32_t N, uint32_t T, uint32_t H, uint32_t D, uint32_t dtype, uint32_t form)
   nanogpt_attention_grad: { parameters: ["u64" /* context */, "u64" /* dq */, "u64" /* dk */, "u64" /* dv */, "u64" /* dy */, "u64" /* q */, "u64" /* k */, "u64" /* v */, "u64" /* y */, "u64" /* lse */, "u64" /* start */, "u64" /* workspace */, "u32" /* N */, "u32" /* T */, "u32" /* H */, "u32" /* D */, "u32" /* dtype */, "u32" /* form */], result: "i32" },
+  // int32_t nanogpt_cache_rows(uint64_t context, uint64_t cache, uint64_t x, uint64_t position, uint32_t N, uint32_t rows, uint32_t C, uint32_t dtype)
+  nanogpt_cache_rows: { parameters: ["u64" /* context */, "u64" /* cache */, "u64" /* x */, "u64" /* position */, "u32" /* N */, "u32" /* rows */, "u32" /* C */, "u32" /* dtype */], result: "i32" },
+  // int32_t nanogpt_attention_cached(uint64_t context, uint64_t y, uint64_t q, uint64_t keys, uint64_t values, uint64_t start, uint64_t position, uint32_t N, uint32_t rows, uint32_t H, uint32_t D, uint32_t dtype)
+  nanogpt_attention_cached: { parameters: ["u64" /* context */, "u64" /* y */, "u64" /* q */, "u64" /* keys */, "u64" /* values */, "u64" /* start */, "u64" /* position */, "u32" /* N */, "u32" /* rows */, "u32" /* H */, "u32" /* D */, "u32" /* dtype */], result: "i32" },
   // int32_t nanogpt_cross_entropy(uint64_t context, uint64_t losses, uint64_t logits, uint64_t targets, uint32_t N, uint32_t V)
   nanogpt_cross_entropy: { parameters: ["u64" /* context */, "u64" /* losses */, "u64" /* logits */, "u64" /* targets */, "u32" /* N */, "u32" /* V */], result: "i32" },
   // int32_t nanogpt_cross_entropy_grad(uint64_t context, uint64_t dlogits, uint64_t logits, uint64_t targets, uint64_t dlosses, uint32_t N, uint32_t V)

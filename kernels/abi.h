@@ -202,6 +202,8 @@ int32_t nanogpt_rms_norm_grad(uint64_t context, uint64_t dx, uint64_t x, uint64_
 int32_t nanogpt_rms_norm_grad_add(uint64_t context, uint64_t dx, uint64_t x, uint64_t dy, uint64_t r, uint32_t rows, uint32_t width, uint32_t dtype, double eps);
 // table[t] = cos(t*base^(-2j/D)) for j < D/2, then the sines. table: float32[T,D]. Angles in double.
 int32_t nanogpt_rope_table(uint64_t context, uint64_t table, uint32_t T, uint32_t D, double base);
+// The same for the positions position[0] + t. position: int32[1], not negative.
+int32_t nanogpt_rope_table_at(uint64_t context, uint64_t table, uint64_t position, uint32_t T, uint32_t D, double base);
 // Halves (a, b) of each head become (a cos + b sin, b cos - a sin); inverse 1 negates the sines.
 // x, y: act[N,H,D]; table: float32[T,D]; row n has position n mod T.
 int32_t nanogpt_rope(uint64_t context, uint64_t y, uint64_t x, uint64_t table, uint32_t N, uint32_t T, uint32_t H, uint32_t D, uint32_t inverse, uint32_t dtype);
@@ -242,6 +244,15 @@ int32_t nanogpt_attention_start(uint64_t context, uint64_t start, uint64_t token
 int32_t nanogpt_attention(uint64_t context, uint64_t y, uint64_t lse, uint64_t q, uint64_t k, uint64_t v, uint64_t start, uint32_t N, uint32_t T, uint32_t H, uint32_t D, uint32_t dtype, uint32_t form);
 // Gradients from the saved lse, probabilities recomputed. workspace: at least N*H*4 bytes.
 int32_t nanogpt_attention_grad(uint64_t context, uint64_t dq, uint64_t dk, uint64_t dv, uint64_t dy, uint64_t q, uint64_t k, uint64_t v, uint64_t y, uint64_t lse, uint64_t start, uint64_t workspace, uint32_t N, uint32_t T, uint32_t H, uint32_t D, uint32_t dtype, uint32_t form);
+
+// cache[(position[0] + n) mod rows] = x[n]: a ring of the last rows of a text. cache: act[rows,C], in place; x: act[N,C], N at
+// most rows; position: int32[1], not negative.
+int32_t nanogpt_cache_rows(uint64_t context, uint64_t cache, uint64_t x, uint64_t position, uint32_t N, uint32_t rows, uint32_t C, uint32_t dtype);
+// Attention of the rows p + n, p = position[0], over rings of keys and values that have them already: y[n,h] = sum over s in
+// start[n]..p+n of softmax_s(q[n,h].keys[s mod rows,h]/sqrt(D)) values[s mod rows,h]. y, q: act[N,H,D]; keys, values:
+// act[rows,H,D]; start: int32[N]. D at most 256; start never moves back, and never further than the ring reaches:
+// start[0] > p + N - 1 - rows.
+int32_t nanogpt_attention_cached(uint64_t context, uint64_t y, uint64_t q, uint64_t keys, uint64_t values, uint64_t start, uint64_t position, uint32_t N, uint32_t rows, uint32_t H, uint32_t D, uint32_t dtype);
 
 // ---- Loss ----------------------------------------------------------------------------------------------------
 

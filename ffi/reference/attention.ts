@@ -20,31 +20,51 @@ function addScaled(a: Float64Array, i: number, factor: number, b: Float64Array, 
   for (let d = 0; d < D; d++) a[i + d] = (a[i + d] ?? NaN) + factor * (b[j + d] ?? NaN);
 }
 
-function attention(t: readonly View[], args: readonly number[]): void {
-  const { N, H, D, scale } = sizes(args);
-  const [y, lse, q, k, v] = [reals(t, 0), reals(t, 1), reals(t, 2), reals(t, 3), reals(t, 4)];
-  const start = wholes(t, 5);
-  const weights = new Float64Array(N);
+/** Tensors of a forward pass, and the row that query 0 is. */
+interface Forward {
+  readonly y: Float64Array;
+  readonly q: Float64Array;
+  readonly k: Float64Array;
+  readonly v: Float64Array;
+  readonly start: Int32Array;
+  readonly first: number;
+  /** Where a row lies among those of k and v. */
+  readonly place: (row: number) => number;
+}
+
+/** y of every query and head; `tell` gets the log of the sum of its exponentials. */
+function attend(
+  { y, q, k, v, start, first, place }: Forward,
+  { H, D }: Readonly<Record<"H" | "D", number>>,
+  tell: (head: number, lse: number) => void = () => {},
+): void {
+  const scale = 1 / Math.sqrt(D);
   y.fill(0);
-  for (let n = 0; n < N; n++) {
-    const first = get(start, n);
+  start.forEach((low, n) => {
+    const rows = Array.from({ length: first + n + 1 - low }, (_, i) => place(low + i));
     for (let h = 0; h < H; h++) {
       const row = (n * H + h) * D;
-      let highest = -Infinity, sum = 0;
-      for (let s = first; s <= n; s++) {
-        const score = scale * dot(q, row, k, (s * H + h) * D, D);
-        weights[s] = score;
-        highest = Math.max(highest, score);
-      }
-      for (let s = first; s <= n; s++) {
-        const weight = Math.exp(get(weights, s) - highest);
-        weights[s] = weight;
-        sum += weight;
-      }
-      lse[n * H + h] = highest + Math.log(sum);
-      for (let s = first; s <= n; s++) addScaled(y, row, get(weights, s) / sum, v, (s * H + h) * D, D);
+      const scores = rows.map((s) => scale * dot(q, row, k, (s * H + h) * D, D));
+      const highest = scores.reduce((a, b) => Math.max(a, b));
+      const weights = scores.map((score) => Math.exp(score - highest));
+      const sum = weights.reduce((a, b) => a + b, 0);
+      tell(n * H + h, highest + Math.log(sum));
+      rows.forEach((s, i) => addScaled(y, row, (weights[i] ?? NaN) / sum, v, (s * H + h) * D, D));
     }
-  }
+  });
+}
+
+function attention(t: readonly View[], args: readonly number[]): void {
+  const [y, lse, q, k, v] = [reals(t, 0), reals(t, 1), reals(t, 2), reals(t, 3), reals(t, 4)];
+  const tensors = { y, q, k, v, start: wholes(t, 5), first: 0, place: (row: number) => row };
+  attend(tensors, sizes(args), (head, sum) => lse[head] = sum);
+}
+
+function attentionCached(t: readonly View[], args: readonly number[]): void {
+  const [y, q, k, v] = [reals(t, 0), reals(t, 1), reals(t, 2), reals(t, 3)];
+  const [rows, H, D] = [arg(args, 1), arg(args, 2), arg(args, 3)];
+  const place = (row: number) => row % rows;
+  attend({ y, q, k, v, start: wholes(t, 4), first: get(wholes(t, 5), 0), place }, { H, D });
 }
 
 function attentionGrad(t: readonly View[], args: readonly number[]): void {
@@ -83,4 +103,5 @@ export const ATTENTION_KERNELS: Readonly<Record<string, ReferenceKernel>> = {
   nanogpt_attention_start: attentionStart,
   nanogpt_attention: attention,
   nanogpt_attention_grad: attentionGrad,
+  nanogpt_attention_cached: attentionCached,
 };

@@ -32,6 +32,18 @@ function rotate(
   }
 }
 
+/** Cosines and sines of the positions from `first` on; the arguments are T, D and the base. */
+function fillTable(table: Float64Array, first: number, args: readonly number[]): void {
+  const [T, D, base] = [arg(args, 0), arg(args, 1), arg(args, 2)];
+  for (let row = 0; row < T; row++) {
+    for (let j = 0; j < D / 2; j++) {
+      const angle = (first + row) * base ** (-2 * j / D);
+      table[row * D + j] = Math.cos(angle);
+      table[row * D + D / 2 + j] = Math.sin(angle);
+    }
+  }
+}
+
 export const ROW_KERNELS: Readonly<Record<string, ReferenceKernel>> = {
   nanogpt_embed(t, args) {
     const [y, table, tokens] = [reals(t, 0), reals(t, 1), wholes(t, 2)];
@@ -51,6 +63,11 @@ export const ROW_KERNELS: Readonly<Record<string, ReferenceKernel>> = {
     const C = arg(args, 1);
     y.set(x.subarray(get(index, 0) * C, (get(index, 0) + 1) * C));
   },
+  nanogpt_cache_rows(t, args) {
+    const [cache, x, position] = [reals(t, 0), reals(t, 1), get(wholes(t, 2), 0)];
+    const [N, rows, C] = [arg(args, 0), arg(args, 1), arg(args, 2)];
+    for (let n = 0; n < N; n++) cache.set(x.subarray(n * C, (n + 1) * C), (position + n) % rows * C);
+  },
   nanogpt_rms_norm(t, args) {
     const [y, x] = [reals(t, 0), reals(t, 1)];
     const [width, eps] = [arg(args, 1), arg(args, 3)];
@@ -69,17 +86,8 @@ export const ROW_KERNELS: Readonly<Record<string, ReferenceKernel>> = {
       for (let i = start; i < start + width; i++) dx[i] = r * get(dy, i) - get(x, i) * r ** 3 * dot / width;
     }
   },
-  nanogpt_rope_table(t, args) {
-    const table = reals(t, 0);
-    const [T, D, base] = [arg(args, 0), arg(args, 1), arg(args, 2)];
-    for (let position = 0; position < T; position++) {
-      for (let j = 0; j < D / 2; j++) {
-        const angle = position * base ** (-2 * j / D);
-        table[position * D + j] = Math.cos(angle);
-        table[position * D + D / 2 + j] = Math.sin(angle);
-      }
-    }
-  },
+  nanogpt_rope_table: (t, args) => fillTable(reals(t, 0), 0, args),
+  nanogpt_rope_table_at: (t, args) => fillTable(reals(t, 0), get(wholes(t, 1), 0), args),
   nanogpt_rope(t, args) {
     const [N, T, H, D, inverse] = [arg(args, 0), arg(args, 1), arg(args, 2), arg(args, 3), arg(args, 4)];
     rotate(reals(t, 0), reals(t, 1), reals(t, 2), { N, T, H, D }, inverse ? -1 : 1);

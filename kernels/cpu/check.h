@@ -25,6 +25,23 @@ inline void check_values(Check& check, const char* name, uint64_t address, uint3
                                      check.op(), name, limit_name, limit_name, limit, value[at], at));
 }
 
+// The position of the first of `count` rows of a text: not negative, nor is any row's too large for an int32.
+inline void check_position(Check& check, uint64_t address, uint32_t count) {
+  if (check.failed()) return;
+  const int32_t position = *reinterpret_cast<const int32_t*>(address);
+  if (position >= 0 && int64_t{position} + count - 1 <= INT32_MAX) return;
+  check.failure(check.context().fail(NANOGPT_INVALID, "Kernel %s: expected a position of %u rows in 0..%d, found %d", check.op(),
+                                     count, INT32_MAX, position));
+}
+
+// N rows of a text from such a position on, which must find room in a ring of `rows`.
+inline void check_ring(Check& check, uint64_t address, uint32_t N, uint32_t rows) {
+  check_position(check, address, N);
+  if (check.failed() || N <= rows) return;
+  check.failure(check.context().fail(NANOGPT_INVALID, "Kernel %s: expected N of at most rows, found N %u, rows %u", check.op(), N,
+                                     rows));
+}
+
 // The one form that a cpu has.
 inline void check_form(Check& check, uint32_t form) {
   if (check.failed() || form == NANOGPT_FORM_SIMPLE) return;

@@ -22,6 +22,25 @@ void for_head_rows(Context& context, const Shape& shape, const float* table, con
   });
 }
 
+void check_table(Check& check, uint64_t table, uint32_t T, uint32_t D, double base) {
+  check.address("table", table).size("T", T).size("D", D).even("D", D).positive("base", base);
+}
+
+// The angles of the positions first + t, t in [0, T).
+void fill_table(Context& context, float* table, int64_t first, int64_t T, int64_t width, double base) {
+  const int64_t half = width / 2;
+  for_chunks(context, T, rows_per_chunk(width), [=](int64_t begin, int64_t end) {
+    for (int64_t j = 0; j < half; j++) {
+      const double frequency = pow(base, -2.0 * static_cast<double>(j) / static_cast<double>(width));
+      for (int64_t t = begin; t < end; t++) {
+        const double angle = static_cast<double>(first + t) * frequency;
+        table[t * width + j] = static_cast<float>(cos(angle));
+        table[t * width + half + j] = static_cast<float>(sin(angle));
+      }
+    }
+  });
+}
+
 template <class T>
 void rotate_row(T* y, const T* x, const float* angles, int64_t D, float direction) {
   const int64_t half = D / 2;
@@ -76,19 +95,19 @@ void check_shape(Check& check, uint32_t N, uint32_t T, uint32_t H, uint32_t D, u
 
 int32_t rope_table(uint64_t context, uint64_t table, uint32_t T, uint32_t D, double base) {
   Check check(context, "rope_table");
-  check.address("table", table).size("T", T).size("D", D).even("D", D).positive("base", base);
+  check_table(check, table, T, D, base);
   if (check.failed()) return check.status();
-  const int64_t width = D, half = D / 2;
-  for_chunks(check.context(), T, rows_per_chunk(width), [=](int64_t begin, int64_t end) {
-    for (int64_t j = 0; j < half; j++) {
-      const double frequency = pow(base, -2.0 * static_cast<double>(j) / static_cast<double>(width));
-      for (int64_t t = begin; t < end; t++) {
-        const double angle = static_cast<double>(t) * frequency;
-        memory<float>(table)[t * width + j] = static_cast<float>(cos(angle));
-        memory<float>(table)[t * width + half + j] = static_cast<float>(sin(angle));
-      }
-    }
-  });
+  fill_table(check.context(), memory<float>(table), 0, T, D, base);
+  return NANOGPT_OK;
+}
+
+int32_t rope_table_at(uint64_t context, uint64_t table, uint64_t position, uint32_t T, uint32_t D, double base) {
+  Check check(context, "rope_table_at");
+  check_table(check, table, T, D, base);
+  check.address("position", position);
+  check_position(check, position, T);
+  if (check.failed()) return check.status();
+  fill_table(check.context(), memory<float>(table), *memory<const int32_t>(position), T, D, base);
   return NANOGPT_OK;
 }
 

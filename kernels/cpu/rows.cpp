@@ -154,6 +154,20 @@ int32_t select_row(uint64_t context, uint64_t y, uint64_t x, uint64_t index, uin
   return NANOGPT_OK;
 }
 
+int32_t cache_rows(uint64_t context, uint64_t cache, uint64_t x, uint64_t position, uint32_t N, uint32_t rows, uint32_t C,
+                   uint32_t dtype) {
+  Check check(context, "cache_rows");
+  check.address("cache", cache).address("x", x).address("position", position).size("N", N).size("rows", rows).size("C", C);
+  check.dtype("dtype", dtype);
+  check_ring(check, position, N, rows);
+  if (check.failed()) return check.status();
+  const size_t bytes = size_t{C} * (dtype == NANOGPT_BF16 ? sizeof(bf16) : sizeof(float));
+  const int64_t first = *memory<const int32_t>(position);
+  for (int64_t n = 0; n < N; n++)
+    std::memcpy(memory<std::byte>(cache) + (first + n) % rows * bytes, memory<const std::byte>(x) + n * bytes, bytes);
+  return NANOGPT_OK;
+}
+
 int32_t rms_norm(uint64_t context, uint64_t y, uint64_t x, uint32_t rows, uint32_t width, uint32_t dtype, double eps) {
   Check check(context, "rms_norm");
   check.address("y", y).address("x", x).size("rows", rows).size("width", width).dtype("dtype", dtype);

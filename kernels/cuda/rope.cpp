@@ -22,6 +22,14 @@ int32_t launch_rows(Context& context, const char* kernel, const RopeParams& para
   return launch(context, kernel, warp_shape(context, params.rows), params);
 }
 
+// position: an address, or 0 for none.
+int32_t launch_table(Check& check, uint64_t table, uint64_t position, uint32_t T, uint32_t D, double base) {
+  check.address("table", table).size("T", T).size("D", D).even("D", D).positive("base", base);
+  if (check.failed()) return check.status();
+  const RopeTableParams params{memory<float>(table), memory<const int32_t>(position), T, D / 2, std::log2(base)};
+  return launch(check.context(), "rope_table", warp_shape(check.context(), T), params);
+}
+
 struct Heads {
   uint32_t N, T, H, D;
 };
@@ -41,10 +49,14 @@ using namespace nanogpt::cuda;
 
 NANOGPT_EXPORT int32_t nanogpt_rope_table(uint64_t context, uint64_t table, uint32_t T, uint32_t D, double base) {
   Check check(context, "rope_table");
-  check.address("table", table).size("T", T).size("D", D).even("D", D).positive("base", base);
-  if (check.failed()) return check.status();
-  const RopeTableParams params{memory<float>(table), T, D / 2, std::log2(base)};
-  return launch(check.context(), "rope_table", warp_shape(check.context(), T), params);
+  return launch_table(check, table, 0, T, D, base);
+}
+
+NANOGPT_EXPORT int32_t nanogpt_rope_table_at(uint64_t context, uint64_t table, uint64_t position, uint32_t T, uint32_t D,
+                                             double base) {
+  Check check(context, "rope_table_at");
+  check.address("position", position);
+  return launch_table(check, table, position, T, D, base);
 }
 
 NANOGPT_EXPORT int32_t nanogpt_rope(uint64_t context, uint64_t y, uint64_t x, uint64_t table, uint32_t N, uint32_t T,

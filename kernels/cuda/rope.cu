@@ -22,10 +22,11 @@ DEVICE double sine_of_pi_times(double x) { return sin((x - 2.0 * rint(x / 2.0)) 
 KERNEL(rope_table, RopeTableParams, 256) {
   const RopeTableParams& p = params;
   const uint32_t D = 2 * p.half;
+  const int64_t first = p.position != nullptr ? *p.position : 0;
   for_warps(p.T, [&](uint64_t t) {
     for (uint32_t j = lane_index(); j < p.half; j += 32) {
       const double frequency = exp2(-2.0 * j / D * p.log2_base);
-      const double half_turns = static_cast<double>(t) * (frequency * kInversePi);
+      const double half_turns = static_cast<double>(first + static_cast<int64_t>(t)) * (frequency * kInversePi);
       p.table[t * D + j] = static_cast<float>(cosine_of_pi_times(half_turns));
       p.table[t * D + p.half + j] = static_cast<float>(sine_of_pi_times(half_turns));
     }

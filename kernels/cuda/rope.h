@@ -6,9 +6,10 @@
 
 namespace nanogpt::cuda {
 
-// table: float32[T, 2*half].
+// table: float32[T, 2*half]. position: of row 0, which is 0 where there is none.
 struct RopeTableParams {
   float* table;
+  const int32_t* position;
   uint32_t T, half;
   double log2_base;
 };

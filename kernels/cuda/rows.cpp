@@ -1,4 +1,4 @@
-// Launchers of the ops that fetch rows by number: embed and select_row. A number outside the rows is found by the kernel and
+// Launchers of the ops that fetch or store rows by number: embed, select_row and cache_rows. A number outside the rows is found by the kernel and
 // told by the next sync or download.
 // May include only launches.h and rows.h.
 #include "rows.h"
@@ -35,4 +35,16 @@ NANOGPT_EXPORT int32_t nanogpt_select_row(uint64_t context, uint64_t y, uint64_t
   if (check.failed()) return check.status();
   return launch(check.context(), by_type(dtype, "select_row_f32", "select_row_bf16"), warp_shape(check.context(), 1),
                 rows_params(check.context(), y, x, index, InputLimit::row, 1, C, N));
+}
+
+NANOGPT_EXPORT int32_t nanogpt_cache_rows(uint64_t context, uint64_t cache, uint64_t x, uint64_t position, uint32_t N,
+                                          uint32_t rows, uint32_t C, uint32_t dtype) {
+  Check check(context, "cache_rows");
+  check.address("cache", cache).address("x", x).address("position", position).size("N", N).size("rows", rows).size("C", C);
+  check.dtype("dtype", dtype);
+  if (check.failed()) return check.status();
+  if (N > rows)
+    return check.context().fail(NANOGPT_INVALID, "Kernel cache_rows: expected N of at most rows, found N %u, rows %u", N, rows);
+  const CacheRowsParams params{memory<void>(cache), memory<const void>(x), memory<const int32_t>(position), N, rows, C};
+  return launch(check.context(), by_type(dtype, "cache_rows_f32", "cache_rows_bf16"), warp_shape(check.context(), N), params);
 }

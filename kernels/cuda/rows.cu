@@ -1,5 +1,5 @@
-// Kernels that fetch rows by number: the embedding, and the row an index selects. A warp a row. A number outside the rows is
-// reported, and its result is NaN: nothing is read there and nothing is made up.
+// Kernels that fetch rows by number (the embedding, the row an index selects) or store them (in a ring). A warp a row. A
+// number outside the rows is reported, and its result is NaN: nothing is read there and nothing is made up.
 // May include only device.h, vectors.h and rows.h.
 #include "rows.h"
 #include "device.h"
@@ -36,5 +36,19 @@ KERNEL(embed_f32, RowsParams, 256) { fetch_rows<float, float>(params); }
 KERNEL(embed_bf16, RowsParams, 256) { fetch_rows<bf16, float>(params); }
 KERNEL(select_row_f32, RowsParams, 256) { fetch_rows<float, float>(params); }
 KERNEL(select_row_bf16, RowsParams, 256) { fetch_rows<bf16, bf16>(params); }
+
+template <class T>
+DEVICE void cache_rows(const CacheRowsParams& p) {
+  T* const cache = static_cast<T*>(p.cache);
+  const T* const x = static_cast<const T*>(p.x);
+  const bool packs = p.C % kPack<T> == 0 && holds_packs<kPack<T>>(cache) && holds_packs<kPack<T>>(x);
+  const uint32_t first = static_cast<uint32_t>(*p.position);
+  for_warps(p.count, [&](uint64_t n) {
+    T* const row = cache + (first + n) % p.rows * p.C;
+    if (packs) copy_packs<kPack<T>>(row, x + n * p.C, p.C);
+    else copy_packs<1>(row, x + n * p.C, p.C);
+  });
+}
+KERNELS_BY_TYPE(cache_rows, CacheRowsParams, 256)
 
 }  // namespace nanogpt::cuda

@@ -1,4 +1,4 @@
-// Parameters of the kernels that fetch rows by number, as host and device see them. Computes nothing; abi.h says what the
+// Parameters of the kernels that fetch or store rows by number, as host and device see them. Computes nothing; abi.h says what the
 // numbers mean.
 // May include only input_error.h and the standard library.
 #pragma once
@@ -15,6 +15,14 @@ struct RowsParams {
   InputError* error;
   InputLimit limit;
   uint32_t count, C, below;
+};
+
+// cache: a ring of `rows` rows of C; x: [count, C], whose first row has number position[0].
+struct CacheRowsParams {
+  void* cache;
+  const void* x;
+  const int32_t* position;
+  uint32_t count, rows, C;
 };
 
 }  // namespace nanogpt::cuda

@@ -2,8 +2,9 @@
 // become a request. Standard output gets the text and nothing else; the rest goes to standard error. May import
 // lib/run and its neighbours.
 
+import { contextOf } from "../model/gpt.ts";
 import { loadModel } from "../run/load_model.ts";
-import { contextRows, promptTokens, writeText } from "../run/sample.ts";
+import { promptTokens, writeText } from "../run/sample.ts";
 import type { Context } from "./context.ts";
 import { openModel } from "./model_command.ts";
 import type { SampleOptions } from "./options.ts";
@@ -17,14 +18,14 @@ export function sample(options: SampleOptions, context: Context): Promise<number
   using opened = openModel(options.checkpoint, context);
   const { checkpoint, device, precision } = opened;
   const { model, data, seed } = checkpoint.state.config;
-  const rows = contextRows(data.sequenceLength);
-  const executor = loadModel(checkpoint, device, { precision, sequenceLength: rows, predictRows: rows });
+  const { sequenceLength } = data;
+  const executor = loadModel(checkpoint, device, { precision, sequenceLength, predict: true });
   const prompt = options.prompt ?? "";
   try {
     promptTokens({ prompt, model }); // refuses a prompt before anything is printed
     out.write(prompt);
     writeText(executor, {
-      rows,
+      context: contextOf(model, sequenceLength),
       model,
       prompt,
       tokens: options.tokens ?? DEFAULT_TOKENS,

@@ -5,6 +5,7 @@
 import { InternalError } from "../base/errors.ts";
 import { OP_NAMES, type OpDef, type OpName } from "./op.ts";
 import { ATTENTION_OPS } from "./ops/attention.ts";
+import { CACHE_OPS } from "./ops/cache.ts";
 import { ELEMENTWISE_OPS } from "./ops/elementwise.ts";
 import { LOSS_OPS } from "./ops/loss.ts";
 import { MATRIX_OPS } from "./ops/matrices.ts";
@@ -21,6 +22,7 @@ export const OPS: Readonly<Record<OpName, OpDef>> = {
   ...MLP_OPS,
   ...QKV_OPS,
   ...ATTENTION_OPS,
+  ...CACHE_OPS,
   ...LOSS_OPS,
   ...OPTIMISER_OPS,
 };

@@ -22,8 +22,11 @@ export type Draw =
   | { readonly kind: "reluSquared" }
   /** Whole numbers 0 .. below - 1; each is `eos` instead with this share. */
   | { readonly kind: "ids"; readonly below: number; readonly eos?: number; readonly share?: number }
-  /** First visible rows of attention over sequences of `T`: documents of about ten tokens, and a window. */
-  | { readonly kind: "starts"; readonly T: number; readonly window: number }
+  /**
+   * First visible rows of attention over sequences of `T`: documents of about ten tokens, and a window. `first`: the
+   * number of the first row, 0 where left out; what came before it is one document.
+   */
+  | { readonly kind: "starts"; readonly T: number; readonly window: number; readonly first?: number }
   /** Output number `output` of `op` over the inputs of this case numbered `of`: inputs that must fit the others. */
   | {
     readonly kind: "made";
@@ -108,7 +111,7 @@ export function drawInput(c: Case, input: number): Float64Array {
     case "ids":
       return drawIds(stream, count, draw.below, draw.eos, draw.share ?? 0);
     case "starts":
-      return drawStarts(stream, count, draw.T, draw.window);
+      return drawStarts(stream, count, draw);
     case "made":
       throw new InternalError(`Input ${input} of ${caseName(c)} is made by ${draw.op}, not drawn`);
     default:
@@ -151,10 +154,14 @@ function drawIds(
 /** Share of tokens that open a document. */
 const DOCUMENT_SHARE = 0.1;
 
-function drawStarts(stream: RandomStream, count: number, T: number, window: number): Float64Array {
+function drawStarts(
+  stream: RandomStream,
+  count: number,
+  { T, window, first = 0 }: Extract<Draw, { kind: "starts" }>,
+): Float64Array {
   let document = 0;
   return units(stream, count).map((u, n) => {
-    if (n % T === 0 || u < DOCUMENT_SHARE) document = n;
-    return Math.max(document, n - window + 1);
+    if ((n > 0 && n % T === 0) || u < DOCUMENT_SHARE) document = first + n;
+    return Math.max(document, first + n - window + 1);
   });
 }

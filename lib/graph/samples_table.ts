@@ -192,6 +192,23 @@ function attentions(gradient: boolean): Sample[] {
   });
 }
 
+/** Position of the first of N rows, H heads of width D, rows of the ring, window: at most rows - N + 1. */
+const CACHES = [
+  [0, 1, 1, 2, 1, 1],
+  [0, 5, 3, 16, 77, 70],
+  [5, 1, 2, 34, 9, 9],
+  [100, 1, 3, 128, 193, 193],
+  [4999, 1, 2, 64, 1087, 1024],
+  [70, 9, 1, 130, 77, 13],
+  [129, 64, 2, 8, 163, 100],
+  [1000000, 3, 1, 256, 131, 129],
+] as const;
+
+/** A single whole number. */
+function position(first: number): SampleInput {
+  return { shape: [1], type: "i32", draw: { kind: "uniform", low: first, high: first } };
+}
+
 /** Rows N, vocabulary V. */
 const LOGITS = [[1, 1], [1, 131], [77, 131], [33, 640], [5, 1031]] as const;
 
@@ -310,6 +327,12 @@ export const SAMPLES: Readonly<Record<OpName, readonly Sample[]>> = {
     inputs: [],
     attrs: { T, D, base: 10000, dtype: "real" },
   })),
+  ropeTableAt: [[0, 1, 2], [1023, 1, 128], [70000, 77, 16], [1, 129, 130]].map((
+    [first = 0, T = 1, D = 2],
+  ) => ({
+    inputs: [position(first)],
+    attrs: { T, D, base: 10000, dtype: "real" },
+  })),
   rope: HEADS.flatMap(([N, T, H, D]) =>
     [0, 1].map((inverse) => ({
       inputs: [act(N, H * D), angles(T, D)],
@@ -344,6 +367,15 @@ export const SAMPLES: Readonly<Record<OpName, readonly Sample[]>> = {
   })),
   attention: attentions(false),
   attentionGrad: attentions(true),
+  cacheRows: CACHES.map(([first, N, H, D, rows]) => ({
+    inputs: [act(rows, H * D), act(N, H * D), position(first)],
+    attrs: {},
+  })),
+  attentionCached: CACHES.map(([first, N, H, D, rows, window]) => {
+    const x = act(rows, H * D);
+    const start: SampleInput = { shape: [N], type: "i32", draw: { kind: "starts", T: N, window, first } };
+    return { inputs: [act(N, H * D), x, x, start, position(first)], attrs: { heads: H } };
+  }),
   crossEntropy: LOGITS.map(([N, V]) => ({ inputs: [scaled(real(N, V), 3), ids(N, V)], attrs: {} })),
   crossEntropyGrad: LOGITS.map(([N, V]) => ({
     inputs: [scaled(real(N, V), 3), ids(N, V), real(N)],

@@ -45,7 +45,7 @@ export interface ProgramGraphs {
   /** Of several ranks: what they exchange in a step, and whether the last microbatch has one before it on a rank. */
   readonly exchange?: Exchange | undefined;
   readonly accumulatesLast?: boolean;
-  /** Forward-only programs: evaluate, predict, logits. */
+  /** Forward-only programs: evaluate, logits, prefill, predict. */
   readonly forward: readonly Graph[];
 }
 
@@ -66,6 +66,12 @@ export function buildPlan(graphs: ProgramGraphs, options: PlanOptions): Plan {
   for (const graph of graphs.forward) builder.addForward(graph);
   if (graphs.update) builder.addUpdate(graphs.update, graphs.exchange);
   return builder.finish(naiveBytesOf(all));
+}
+
+/** What a state lasts for, by its name. */
+function stateKind(name: string): Kind {
+  if (name.startsWith("grad.")) return "gradient";
+  return name.startsWith("cache.") ? "cache" : "optimiser";
 }
 
 /** Where an output of a program goes, and whether it is added to what is there. */
@@ -224,7 +230,7 @@ class PlanBuilder {
       case "input":
         return this.#last(value.name, "input", value);
       case "state":
-        return this.#last(value.name, value.name.startsWith("grad.") ? "gradient" : "optimiser", value);
+        return this.#last(value.name, stateKind(value.name), value);
       case "scratch":
       case "computed":
         throw new InternalError(`${value.name} ${formatType(value)} is used but never computed`);

@@ -10,7 +10,15 @@ import type { FormName, OpName } from "../graph/op.ts";
 import { OPS } from "../graph/ops.ts";
 
 /** What a lasting tensor is for. */
-export type Kind = "parameter" | "gradient" | "optimiser" | "copy" | "constant" | "input" | "output";
+export type Kind =
+  | "parameter"
+  | "gradient"
+  | "optimiser"
+  | "cache"
+  | "copy"
+  | "constant"
+  | "input"
+  | "output";
 
 /** A tensor's place in the arena. */
 export interface Place extends TensorType {

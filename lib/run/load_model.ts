@@ -18,8 +18,8 @@ export interface ForwardRequest {
   readonly sequenceLength: number;
   /** The loss of each token (program `evaluate`). */
   readonly evaluate?: boolean;
-  /** Context length for the next token (program `predict`). */
-  readonly predictRows?: number;
+  /** The next token of a text (programs `prefill` and `predict`). */
+  readonly predict?: boolean;
 }
 
 /** An executor with the checkpoint's parameters, and nothing for training. The caller closes it and the device. */

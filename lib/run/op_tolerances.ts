@@ -74,6 +74,8 @@ const few = () => 16;
 const one: Row = { reason: "exact but for the rounding to the output's type", inside: () => 0 };
 const pointwise: Row = { reason: "a few float32 roundings an element", inside: few };
 
+const angles: Row = { reason: "cosines and sines of double angles, rounded", inside: () => 1 };
+
 const input = (w: Weighed, i: number) => at(w.inputs, i);
 
 /** Terms of the sums of a product. */
@@ -154,7 +156,8 @@ const OP_TOLERANCES: Readonly<Record<OpName, Row | null>> = {
   rmsNorm: pointwise,
   rmsNormGrad: normGrad,
   rmsNormGradAdd: normGrad,
-  ropeTable: { reason: "cosines and sines of double angles, rounded", inside: () => 1 },
+  ropeTable: angles,
+  ropeTableAt: angles,
   rope: pointwise,
   normRope: pointwise,
   normRopeGrad: {
@@ -201,6 +204,11 @@ const OP_TOLERANCES: Readonly<Record<OpName, Row | null>> = {
     inside: (c) => 64 + headWidth({ ...c, inputs: c.inputs.slice(1) }) + at(at(c.inputs, 0).shape, 0),
     insideBf16: 6,
     size: (w, output) => rms(at(w.expected, output)) || sizeOfCancelled(w, output),
+  },
+  cacheRows: one,
+  attentionCached: {
+    reason: "scores of D terms, exponentials, sums over the keys; probabilities stay float32",
+    inside: (c) => 64 + headWidth(c),
   },
   crossEntropy: {
     reason: "exponentials and a logarithm of float32 logits",

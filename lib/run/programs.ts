@@ -2,7 +2,14 @@
 // no device and reads no file, so that a plan can be had on any machine; does not judge whether it fits. May import
 // the graph, model, optimisers and plan.
 
-import { accumulateGraph, type BatchShape, evaluateGraph, logitsGraph, predictGraph } from "../model/gpt.ts";
+import {
+  accumulateGraph,
+  type BatchShape,
+  contextOf,
+  evaluateGraph,
+  logitsGraph,
+  predictGraph,
+} from "../model/gpt.ts";
 import { type ModelConfig, parameterSpecs } from "../model/parameters.ts";
 import type { OptimConfig } from "../optim/schedule.ts";
 import { ALONE, exchanges, type Rank } from "../optim/sharing.ts";
@@ -24,8 +31,8 @@ export interface PlanRequest extends PlanTarget {
   readonly evaluate?: boolean;
   /** Whether the logits after every token can be had (program `logits`). */
   readonly logits?: boolean;
-  /** Context length in tokens for which the next token can be predicted (program `predict`). */
-  readonly predictRows?: number;
+  /** Whether a text can be gone on with (programs `prefill` and `predict`, over caches of keys and values). */
+  readonly predict?: boolean;
 }
 
 /** What a plan that trains depends on besides. */
@@ -42,14 +49,16 @@ export function planRun(request: PlanRequest): Plan {
   const { model, training, sequenceLength: T, deviceBatchSequences } = request;
   const act = activationType(request.kind, request.precision);
   const batch: BatchShape = { rows: T * deviceBatchSequences, T, act };
-  const rows = request.predictRows;
+  const context = contextOf(model, T);
   const options = planOptionsFor(request);
   return buildPlan({
     ...(training && trainingGraphs(model, batch, training, options.muonBatch)),
     forward: [
       ...(request.evaluate ? [evaluateGraph(model, batch)] : []),
       ...(request.logits ? [logitsGraph(model, batch)] : []),
-      ...(rows !== undefined ? [predictGraph(model, { rows, T: rows, act })] : []),
+      ...(request.predict
+        ? (["prefill", "predict"] as const).map((name) => predictGraph(name, model, { context, act }))
+        : []),
     ],
   }, options);
 }

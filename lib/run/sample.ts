@@ -6,12 +6,13 @@ import { encode, TokenDecoder, TOKENIZER_VOCAB } from "../../data/tokenizer.ts";
 import { UserError } from "../base/errors.ts";
 import type { ModelConfig } from "../model/parameters.ts";
 import type { Executor } from "./executor.ts";
+import { Predictor } from "./predictor.ts";
 import { Sampler } from "./sampler.ts";
 
 /** What to write. */
 export interface TextRequest {
-  /** Context length of the plan's prediction program. */
-  readonly rows: number;
+  /** Tokens back that a token sees at most, itself included, in the plan's prediction programs. */
+  readonly context: number;
   readonly model: Pick<ModelConfig, "vocab" | "eos">;
   /** Text to go on from; empty: a new document. */
   readonly prompt: string;
@@ -20,14 +21,6 @@ export interface TextRequest {
   readonly temperature: number;
   readonly topK: number | undefined;
   readonly seed: number;
-}
-
-/** The most tokens that a prediction looks back on: beyond some hundred, more context costs more than it gives here. */
-const MOST_CONTEXT = 256;
-
-/** Context length for models trained on sequences of `sequenceLength`. */
-export function contextRows(sequenceLength: number): number {
-  return Math.min(sequenceLength, MOST_CONTEXT);
 }
 
 /**
@@ -49,23 +42,24 @@ export function writeText(
   request: TextRequest,
   write: (text: string) => void = () => {},
 ): string {
-  const sampler = new Sampler(executor, request.rows, {
+  const { context, model } = request;
+  const sampler = new Sampler(new Predictor(executor, { context, eos: model.eos }), {
     temperature: request.temperature,
     topK: request.topK,
     seed: request.seed,
-    vocabulary: Math.min(request.model.vocab, TOKENIZER_VOCAB),
+    vocabulary: Math.min(model.vocab, TOKENIZER_VOCAB),
   });
   const decoder = new TokenDecoder();
-  const context = promptTokens(request);
   let text = "";
   const add = (piece: string) => {
     text += piece;
     if (piece) write(piece);
   };
+  let tokens = promptTokens(request);
   for (let i = 0; i < request.tokens; i++) {
-    const token = sampler.next(context);
-    if (token === request.model.eos) break;
-    context.push(token);
+    const token = sampler.next(tokens);
+    if (token === model.eos) break;
+    tokens = [token];
     add(decoder.push(token));
   }
   add(decoder.end());

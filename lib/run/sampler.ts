@@ -1,11 +1,10 @@
-// Draws text from a model, one token at a time, by the forward-only prediction program over the last tokens. Knows
-// tokens only, no text, and keeps nothing from token to token but the count of draws: every token is a whole forward
-// pass. May import lib/base, lib/run and the model's input names.
+// Draws text from a model, one token at a time, from the logits that a predictor gives. Knows tokens only, no text, and
+// keeps nothing from token to token but the count of draws; what has been said so far is the predictor's. Refuses logits
+// that are not finite. May import lib/base and lib/run.
 
 import { RunError } from "../base/errors.ts";
 import { RandomStream } from "../base/random.ts";
-import { INPUTS, promptInput } from "../model/gpt.ts";
-import type { Executor } from "./executor.ts";
+import type { Predictor } from "./predictor.ts";
 
 /** How to choose among the next tokens. */
 export interface SamplingOptions {
@@ -19,36 +18,27 @@ export interface SamplingOptions {
 }
 
 /** The stream number of sampling, apart from those of parameters. */
-const SAMPLING_STREAM = 0xffffffff;
+export const SAMPLING_STREAM = 0xffffffff;
 
-/** Draws tokens that go on from a context. */
+/** Draws tokens that go on with a text. */
 export class Sampler {
-  readonly #executor: Executor;
-  readonly #rows: number;
+  readonly #predictor: Predictor;
   readonly #options: SamplingOptions;
   readonly #random: RandomStream;
   #drawn = 0;
 
-  /** `rows`: the context length in tokens that the plan's `predict` program was made for. */
-  constructor(executor: Executor, rows: number, options: SamplingOptions) {
-    this.#executor = executor;
-    this.#rows = rows;
+  constructor(predictor: Predictor, options: SamplingOptions) {
+    this.#predictor = predictor;
     this.#options = options;
     this.#random = new RandomStream(options.seed, SAMPLING_STREAM);
   }
 
   /**
-   * The next token after `context` (at least one token; only its last `rows` are seen). RunError for a model whose
-   * logits are not finite.
+   * The next token after `tokens` (at least one), which follow those of earlier calls: a drawn token is part of the text
+   * only when it is given back. RunError for a model whose logits are not finite.
    */
-  next(context: readonly number[]): number {
-    const seen = context.slice(-this.#rows);
-    const tokens = new Int32Array(this.#rows);
-    tokens.set(seen);
-    this.#executor.write(promptInput(this.#rows), tokens);
-    this.#executor.write(INPUTS.position, [seen.length - 1]);
-    this.#executor.run("predict");
-    const logits = this.#executor.read("logits", 0, this.#options.vocabulary);
+  next(tokens: readonly number[]): number {
+    const logits = this.#predictor.logitsAfter(tokens, this.#options.vocabulary);
     if (!logits.every(Number.isFinite)) {
       throw new RunError(
         "The model's logits are not finite: its parameters are broken; use an earlier checkpoint",
@@ -58,34 +48,57 @@ export class Sampler {
   }
 }
 
+/** One of so many logits is looked at to guess which are the highest; one of so many tokens is likely enough to be sorted first. */
+const ONE_OF = 16;
+/** Places further down that the guess goes in its sample: by chance it holds fewer or more of the highest than its share. */
+const WIDE = 4;
+
 /**
  * The token that `unit`, a number in (0, 1), draws from the softmax of the logits under the options. The likeliest tokens
  * come first, equals in their own order. Logits are sorted as numbers, which takes half the time of sorting tokens by them.
  */
 export function drawToken(
   logits: Float64Array,
-  options: Pick<SamplingOptions, "temperature" | "topK">,
-  unit: number,
-): number {
-  const sorted = logits.toSorted().reverse();
-  return tokenOfRank(logits, sorted, options.temperature === 0 ? 0 : drawRank(sorted, options, unit));
-}
-
-/** The place that `unit` draws among logits sorted from the highest down. */
-function drawRank(
-  sorted: Float64Array,
   { temperature, topK }: Pick<SamplingOptions, "temperature" | "topK">,
   unit: number,
 ): number {
-  const highest = sorted[0] ?? 0;
-  const weights = sorted.subarray(0, topK).map((logit) => Math.exp((logit - highest) / temperature));
-  let left = unit * weights.reduce((sum, weight) => sum + weight, 0);
-  for (const [rank, weight] of weights.entries()) {
-    left -= weight;
+  const highest = logits.reduce((a, b) => Math.max(a, b), -Infinity);
+  if (temperature === 0) return logits.indexOf(highest);
+  const weigh = (logit: number) => Math.exp((logit - highest) / temperature);
+  const floor = guessFloor(logits, topK ?? logits.length / ONE_OF);
+  const high = logits.filter((logit) => logit >= floor);
+  const some = likeliest(high.length >= (topK ?? 0) ? high : logits, topK);
+  const share = unit * (topK === undefined ? logits : some).reduce((sum, logit) => sum + weigh(logit), 0);
+  const rank = rankAt(some, weigh, share);
+  if (rank !== undefined) return tokenOfRank(logits, some, rank);
+  const all = likeliest(logits, topK);
+  // Where rounding leaves a little over: the last token that can be drawn at all.
+  const last = Math.max(0, all.findLastIndex((logit) => weigh(logit) > 0));
+  return tokenOfRank(logits, all, rankAt(all, weigh, share) ?? last);
+}
+
+/** A logit that about `count` others, or some more, reach; sorting all would take longer than a small model's prediction. */
+function guessFloor(logits: Float64Array, count: number): number {
+  const sample = Float64Array.from(
+    { length: Math.ceil(logits.length / ONE_OF) },
+    (_, i) => logits[i * ONE_OF] ?? 0,
+  );
+  return sample.sort().at(-Math.ceil(count / ONE_OF) - WIDE) ?? -Infinity;
+}
+
+/** The `most` highest, or all, from the highest down. */
+function likeliest(logits: Float64Array, most: number | undefined): Float64Array {
+  return logits.toSorted().reverse().subarray(0, most);
+}
+
+/** The place where the weights of sorted logits, added up, exceed `share`; undefined where all of them do not. */
+function rankAt(sorted: Float64Array, weigh: (logit: number) => number, share: number): number | undefined {
+  let left = share;
+  for (const [rank, logit] of sorted.entries()) {
+    left -= weigh(logit);
     if (left < 0) return rank;
   }
-  // Rounding left a little over: the last token that can be drawn at all.
-  return Math.max(0, weights.findLastIndex((weight) => weight > 0));
+  return undefined;
 }
 
 /** The token at a place of the sorted logits. */

@@ -10,6 +10,7 @@ import { NANOGPT_GROUP_ID_BYTES as GROUP_ID_BYTES } from "../../ffi/symbols.ts";
 import { InternalError, messageOf, type RunError } from "../base/errors.ts";
 import { elementCount } from "../base/shape.ts";
 import type { Config } from "../config/schema.ts";
+import { contextOf } from "../model/gpt.ts";
 import { type ParameterSpec, parameterSpecs } from "../model/parameters.ts";
 import { momentumAt, rateAt } from "../optim/schedule.ts";
 import type { Rank } from "../optim/sharing.ts";
@@ -23,7 +24,7 @@ import { shardsOf } from "./inputs.ts";
 import type { MetricsRecord } from "./metrics.ts";
 import { planRun } from "./programs.ts";
 import { Ranks } from "./ranks.ts";
-import { contextRows, writeText } from "./sample.ts";
+import { writeText } from "./sample.ts";
 import { beginStep, type BegunStep, explainLoss, NonFinite, type StepResult } from "./step.ts";
 import { firstBadParameter } from "./nonfinite.ts";
 import { lockFolder, RunLog } from "./run_log.ts";
@@ -94,7 +95,7 @@ export function planTraining(config: Config, target: PlanTarget, rank?: Rank): P
     deviceBatchSequences: data.deviceBatchSequences,
     training: { optim, microbatches: data.batchSequences / data.deviceBatchSequences, rank },
     evaluate: true,
-    ...(run.sampleEvery > 0 && { predictRows: contextRows(data.sequenceLength) }),
+    predict: run.sampleEvery > 0,
   });
 }
 
@@ -346,7 +347,7 @@ class TrainingRun {
   #sample(log: RunLog): void {
     const { model, run, data } = this.#config;
     const text = writeText(this.#executor, {
-      rows: contextRows(data.sequenceLength),
+      context: contextOf(model, data.sequenceLength),
       model,
       prompt: "",
       tokens: 64,

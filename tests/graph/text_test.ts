@@ -22,7 +22,8 @@ const GRAPHS = {
   accumulate: () => accumulateGraph(MODEL, BATCH, 3),
   evaluate: () => evaluateGraph(MODEL, BATCH),
   logits: () => logitsGraph(MODEL, BATCH),
-  predict: () => predictGraph(MODEL, { ...BATCH, rows: 7 }),
+  prefill: () => predictGraph("prefill", MODEL, { context: 5, act: "bf16" }),
+  predict: () => predictGraph("predict", MODEL, { context: 5, act: "bf16" }),
   update: () => updateGraph(parameterSpecs(MODEL), optim, "bf16", 2),
 };
 

@@ -27,7 +27,7 @@ function planOf(kind: DeviceKind, precision: Precision, dim = 16): Plan {
     deviceBatchSequences: 2,
     training: { optim, microbatches: 2 },
     evaluate: true,
-    predictRows: 8,
+    predict: true,
   });
 }
 

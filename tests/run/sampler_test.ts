@@ -2,6 +2,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { RandomStream } from "../../lib/base/random.ts";
+import { drawNormal } from "../../lib/graph/samples.ts";
 import { drawToken } from "../../lib/run/sampler.ts";
 
 const ALL = { temperature: 1, topK: undefined };
@@ -59,4 +60,34 @@ Deno.test("A token of no probability is never drawn, even where rounding leaves 
   const logits = Float64Array.of(30, 30, 30, -3000);
   assertEquals(drawToken(logits, ALL, 1), 2);
   assertEquals(drawToken(Float64Array.of(5), ALL, 0.5), 0, "a single token");
+});
+
+/** The token drawn by sorting all tokens, the likeliest first. */
+function drawPlainly(logits: Float64Array, temperature: number, topK: number, unit: number): number {
+  const tokens = [...logits.keys()].sort((a, b) => (logits[b] ?? 0) - (logits[a] ?? 0) || a - b).slice(
+    0,
+    topK,
+  );
+  const highest = logits[tokens[0] ?? 0] ?? 0;
+  const weights = tokens.map((token) => Math.exp(((logits[token] ?? 0) - highest) / temperature));
+  let left = unit * weights.reduce((a, b) => a + b);
+  return tokens[weights.findIndex((weight) => (left -= weight) < 0)] ?? -1;
+}
+
+Deno.test("drawToken() draws from a large vocabulary what sorting all of it gives, flat or peaked", () => {
+  const random = new RandomStream(2, 0);
+  for (const scale of [0.1, 2, 8]) {
+    // Rounded, so that many are equal.
+    const logits = drawNormal(new RandomStream(3, scale * 10), 5000, scale).map((x) => Math.round(8 * x) / 8);
+    const order = [...logits.keys()].sort((a, b) => (logits[b] ?? 0) - (logits[a] ?? 0) || a - b);
+    for (const topK of [1, 50, 4000, undefined]) {
+      for (let i = 0; i < 25; i++) {
+        const [drawn, plain] = [
+          drawToken(logits, { temperature: 0.8, topK }, random.unit(i)),
+          drawPlainly(logits, order.slice(0, topK), 0.8, random.unit(i)),
+        ];
+        assertEquals(drawn, plain, `scale ${scale}, top ${topK}, draw ${i}`);
+      }
+    }
+  }
 });

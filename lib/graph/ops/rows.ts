@@ -3,7 +3,7 @@
 // May import lib/base and the graph's own types, builder and row helpers; no device and no model.
 
 import { realOf } from "../../base/dtype.ts";
-import { at, dtypeAttr, numberAttr } from "../node.ts";
+import { at, type Attrs, dtypeAttr, numberAttr, type TensorType } from "../node.ts";
 import type { Signature } from "../op.ts";
 import {
   expect,
@@ -30,6 +30,15 @@ export function heads(s: Signature): [number, number, number, number] {
   return [N, numberAttr(s.attrs, "T"), H, C / H];
 }
 
+/** A table of rotary angles: a row for each position. */
+function tableType(attrs: Attrs): TensorType {
+  return { shape: [numberAttr(attrs, "T"), numberAttr(attrs, "D")], dtype: dtypeAttr(attrs, "dtype") };
+}
+
+function tableArgs(attrs: Attrs): number[] {
+  return [numberAttr(attrs, "T"), numberAttr(attrs, "D"), numberAttr(attrs, "base")];
+}
+
 export const ROW_OPS: Rows<
   | "embed"
   | "embedGrad"
@@ -38,6 +47,7 @@ export const ROW_OPS: Rows<
   | "rmsNormGrad"
   | "rmsNormGradAdd"
   | "ropeTable"
+  | "ropeTableAt"
   | "rope"
   | "normRope"
   | "normRopeGrad"
@@ -124,14 +134,20 @@ export const ROW_OPS: Rows<
   ropeTable: {
     inputs: [],
     outputs: ["table"],
-    infer: (_, attrs) => [{
-      shape: [numberAttr(attrs, "T"), numberAttr(attrs, "D")],
-      dtype: dtypeAttr(attrs, "dtype"),
-    }],
+    infer: (_, attrs) => [tableType(attrs)],
     gradient: "none",
     flops: (s) => 40 * outputCount(s),
     symbol: "nanogpt_rope_table",
-    args: (s) => [numberAttr(s.attrs, "T"), numberAttr(s.attrs, "D"), numberAttr(s.attrs, "base")],
+    args: (s) => tableArgs(s.attrs),
+  },
+  ropeTableAt: {
+    inputs: ["position"],
+    outputs: ["table"],
+    infer: (_, attrs) => [tableType(attrs)],
+    gradient: "none",
+    flops: (s) => 40 * outputCount(s),
+    symbol: "nanogpt_rope_table_at",
+    args: (s) => tableArgs(s.attrs),
   },
   rope: {
     inputs: ["x", "table"],
