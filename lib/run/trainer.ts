@@ -59,11 +59,15 @@ export async function train(request: TrainRequest, say: Say): Promise<void> {
   }
 }
 
-/** The plan of a configuration on a device: training, validation and, when samples are wanted, prediction. */
+/**
+ * The plan of a configuration on a device: training, validation and, when samples are wanted, prediction. On a GPU that is not
+ * asked to be deterministic, kernels may add in whatever order is fastest.
+ */
 export function planTraining(config: Config, target: PlanTarget): Plan {
   const { model, optim, data, device, run } = config;
   return planRun({
     ...target,
+    deterministic: run.deterministic,
     model,
     precision: device.precision,
     sequenceLength: data.sequenceLength,
