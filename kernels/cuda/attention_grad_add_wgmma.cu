@@ -12,18 +12,19 @@ constexpr uint32_t kColumns = kWidth / kConsumers;  // of dq that a warpgroup mu
 constexpr uint32_t kParts = kColumns / 2;           // a thread's part of [64, kColumns]
 constexpr uint32_t kAllConsumers = 1 + kConsumers;  // a named barrier of all warpgroups that compute
 
-// How far a thread's four elements number i lie from the begin of its warp's part of a tile of dq.
-DEVICE uint32_t four_of_lane(uint32_t i) { return (i * 32 + lane_index()) * 4; }
+// How far a thread's four elements number i lie from the beginning of its warp's part of a tile of dq.
+DEVICE uint32_t four_of_lane(uint32_t i) {
+  return (i * 32 + lane_index()) * 4;
+}
 
 // A warpgroup with 64 of the block's keys, for dk and dv, and half of the columns, for dq.
 struct AddingKeyGrad : KeyGrad<AddingTiles> {
   float dq[kParts];
-  float* const to;           // of the warp, in the first tile of the sequence
-  const uint32_t part;       // of the warp, in shared memory
-  const uint32_t tile_step;  // from a tile to the next
+  float* const sums;    // of the warp's part of dq, in the first tile of the sequence
+  const uint32_t part;  // of the warp, in shared memory
 
   DEVICE explicit AddingKeyGrad(const Work<AddingTiles>& w)
-      : KeyGrad(w), to(first_part(w)), part(w.ring.made(2 + group) + warp_index() % 4 * kDqPart * 4), tile_step(w.shape.H * kDqTile) {}
+      : KeyGrad(w), sums(first_part(w)), part(w.ring.made(2 + group) + warp_index() % 4 * kDqPart * 4) {}
 
   DEVICE static float* first_part(const Work<AddingTiles>& w) {
     const size_t tiles = (w.shape.T + kPassing - 1) / kPassing;
@@ -70,7 +71,7 @@ struct AddingKeyGrad : KeyGrad<AddingTiles> {
     fence_async_proxy();
     warp_sync();
     if (!leads) return;
-    bulk_reduce_add_f32(to + size_t{tile} * tile_step, part, kDqPart * 4);
+    bulk_reduce_add_f32(sums + size_t{tile} * work.shape.H * kDqTile, part, kDqPart * 4);
     bulk_commit();
   }
 

@@ -1,6 +1,6 @@
 // Shared memory of a wgmma attention block: the tiles that it owns, a ring of slots through which others pass, which the
-// copy engine fills and the warpgroups that compute give back, and what the block makes. Passing tiles come in a fixed order and are known by their
-// number in it. Knows no arithmetic. May include only attention_wgmma.h and ptx.h.
+// copy engine fills and the warpgroups that compute give back, and what the block makes. Passing tiles come in a fixed order
+// and are known by their number in it. Knows no arithmetic. May include only attention_wgmma.h and ptx.h.
 #pragma once
 #include "attention_wgmma.h"
 #include "ptx.h"
