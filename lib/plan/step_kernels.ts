@@ -255,8 +255,9 @@ function attentionGradOf(step: Step, common: Common, keys: number): Kernel[] {
       kernel("dK, dV", read + 2 * act, { flops: 4 * product, work }),
     ];
   }
-  // Whole tiles of queries. 201 MB at the record's size, four times the L2 cache: each pass over it goes through memory, and
-  // only what blocks that run at the same time add to the same rows meets in the cache (1.1 GB a layer).
+  // Whole tiles of queries: 201 MB at the record's size, four times the L2 cache, so that each pass over them goes through
+  // memory. Blocks that run at the same time add to the same rows: what they add, 1.1 GB a layer, meets in the cache, and its
+  // time is within the rate, as FlashAttention-3 adds up dQ so too.
   const sums = tensorBytes(at(step.tensors, step.tensors.length - 1)) - rowValues;
   return [
     rowSums,
