@@ -24,6 +24,7 @@ export const NANOGPT_FORM_SIMPLE = 0; // any shape and type
 export const NANOGPT_FORM_MMA = 1; // bf16 on mma.sync: sm_80 and later
 export const NANOGPT_FORM_WGMMA = 2; // bf16 on wgmma and TMA: sm_90a only
 export const NANOGPT_FORM_CUBLASLT = 3; // products by cuBLASLt, after nanogpt_open_cublaslt: rows of whole 16 bytes
+export const NANOGPT_FORM_WGMMA_ADD = 4; // as WGMMA, but blocks add to one sum in memory: fewer products, sums of no fixed order
 export const NANOGPT_GROUP_ID_BYTES = 128;
 export const NANOGPT_REDUCE_SUM = 0;
 export const NANOGPT_REDUCE_MAX = 1;

@@ -51,6 +51,7 @@
 #define NANOGPT_FORM_MMA 1    // bf16 on mma.sync: sm_80 and later
 #define NANOGPT_FORM_WGMMA 2  // bf16 on wgmma and TMA: sm_90a only
 #define NANOGPT_FORM_CUBLASLT 3 // products by cuBLASLt, after nanogpt_open_cublaslt: rows of whole 16 bytes
+#define NANOGPT_FORM_WGMMA_ADD 4 // as WGMMA, but blocks add to one sum in memory: fewer products, sums of no fixed order
 
 // Bytes of what nanogpt_group_id makes.
 #define NANOGPT_GROUP_ID_BYTES 128
@@ -242,7 +243,8 @@ int32_t nanogpt_attention_start(uint64_t context, uint64_t start, uint64_t token
 // y[n,h] = sum over s in start[n]..n of softmax_s(q[n,h].k[s,h]/sqrt(D)) v[s,h]; lse[n,h] = log of the sum of exponentials.
 // y, q, k, v: act[N,H,D]; lse: float32[N,H]. D at most 256; start never moves back within a sequence.
 int32_t nanogpt_attention(uint64_t context, uint64_t y, uint64_t lse, uint64_t q, uint64_t k, uint64_t v, uint64_t start, uint32_t N, uint32_t T, uint32_t H, uint32_t D, uint32_t dtype, uint32_t form);
-// Gradients from the saved lse, probabilities recomputed. workspace: at least N*H*4 bytes.
+// Gradients from the saved lse, probabilities recomputed. workspace: at least N*H*4 bytes; in NANOGPT_FORM_WGMMA_ADD, which adds
+// up dq there, N/T*ceil(T/64)*64*H*D*4 more, at a multiple of 16.
 int32_t nanogpt_attention_grad(uint64_t context, uint64_t dq, uint64_t dk, uint64_t dv, uint64_t dy, uint64_t q, uint64_t k, uint64_t v, uint64_t y, uint64_t lse, uint64_t start, uint64_t workspace, uint32_t N, uint32_t T, uint32_t H, uint32_t D, uint32_t dtype, uint32_t form);
 
 // cache[(position[0] + n) mod rows] = x[n]: a ring of the last rows of a text. cache: act[rows,C], in place; x: act[N,C], N at

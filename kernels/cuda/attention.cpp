@@ -49,8 +49,8 @@ struct KernelName {
   KernelName(const char* family, uint32_t D) { std::snprintf(text, sizeof text, "%s_mma_d%u", family, D); }
 };
 
-int32_t refuse_form(Check& check, uint32_t form, uint32_t most) {
-  return check.context().fail(NANOGPT_UNSUPPORTED, "Kernel %s: expected a form from 0 to %u, found %u", check.op(), most, form);
+int32_t refuse_form(Check& check, uint32_t form) {
+  return check.context().fail(NANOGPT_UNSUPPORTED, "Kernel %s has no form %u", check.op(), form);
 }
 
 // Rejects addresses at which a fast form cannot take 16 bytes at a time.
@@ -80,15 +80,15 @@ int32_t attention_mma(Check& check, AttentionParams params, uint32_t dtype) {
   return launch(check.context(), KernelName("attention", s.D).text, tile_shape(s, mma_shared_bytes(s.D, s.rows, 1, 2)), params);
 }
 
-// Rejects what the wgmma form cannot serve; `addresses` are those of its bf16 tensors.
-int32_t check_wgmma(Check& check, uint32_t D, uint32_t dtype, std::initializer_list<uint64_t> addresses) {
+// Rejects what a form on wgmma cannot serve; `addresses` are those of its bf16 tensors.
+int32_t check_wgmma(Check& check, uint32_t form, uint32_t D, uint32_t dtype, std::initializer_list<uint64_t> addresses) {
   Context& context = check.context();
   if (context.isa() != NANOGPT_ISA_SM90A)
-    return context.fail(NANOGPT_UNSUPPORTED, "Kernel %s: form 2 is for GPUs of compute capability 9.0", check.op());
+    return context.fail(NANOGPT_UNSUPPORTED, "Kernel %s: form %u is for GPUs of compute capability 9.0", check.op(), form);
   if (dtype != NANOGPT_BF16 || D != wgmma_attention::kWidth)
-    return context.fail(NANOGPT_INVALID, "Kernel %s: form 2 takes bf16 heads of width %u, found %s of width %u", check.op(),
+    return context.fail(NANOGPT_INVALID, "Kernel %s: form %u takes bf16 heads of width %u, found %s of width %u", check.op(), form,
                         wgmma_attention::kWidth, dtype == NANOGPT_BF16 ? "bf16" : "float32", D);
-  return check_addresses(check, NANOGPT_FORM_WGMMA, addresses);
+  return check_addresses(check, form, addresses);
 }
 
 // Describes act[N,H,D] to the copy engine, a sequence at a time, in boxes of so many rows.
@@ -109,8 +109,8 @@ LaunchShape wgmma_shape(const AttentionShape& s, uint32_t shared_bytes) {
 int32_t attention_wgmma(Check& check, const AttentionParams& params, uint32_t dtype) {
   Context& context = check.context();
   const AttentionShape& s = params.shape;
-  if (const int32_t status = check_wgmma(check, s.D, dtype, {address_of(params.y), address_of(params.q), address_of(params.k),
-                                                             address_of(params.v)}))
+  if (const int32_t status = check_wgmma(check, NANOGPT_FORM_WGMMA, s.D, dtype,
+                                         {address_of(params.y), address_of(params.q), address_of(params.k), address_of(params.v)}))
     return status;
   WgmmaAttentionParams maps{{}, {}, {}, s, params.y, params.lse};
   constexpr uint32_t kTileRows = wgmma_attention::ForwardTiles::kTileRows;
@@ -157,17 +157,37 @@ int32_t attention_grad_mma(Check& check, AttentionGradParams params, uint32_t dt
   return launch(context, KernelName("attention_dkdv", s.D).text, keys, params);
 }
 
-int32_t attention_grad_wgmma(Check& check, const AttentionGradParams& params, uint32_t dtype) {
+// dk and dv by one kernel and dq by another.
+int32_t grad_by_two_kernels(Context& context, const WgmmaAttentionGradParams& params) {
+  using namespace wgmma_attention;
+  const AttentionShape& s = params.grad.shape;
+  if (const int32_t status = launch(context, "attention_dq_wgmma_d128", wgmma_shape(s, kQueryGradBytes), params)) return status;
+  return launch(context, "attention_dkdv_wgmma_d128", wgmma_shape(s, kKeyGradBytes), params);
+}
+
+// All by one kernel that adds to dq in float32, which the next makes bf16.
+int32_t grad_by_adding(Context& context, const WgmmaAttentionGradParams& params) {
+  using namespace wgmma_attention;
+  WgmmaRoundDqParams rounding{params.grad.shape, params.grad.dq, params.dq_sums};
+  cut(rounding.shape, kGroupRows);
+  const LaunchShape tiles = tile_shape(rounding.shape, BackwardTiles::kTileBytes + kSwizzleSlack);
+  if (const int32_t status = context.clear(address_of(params.dq_sums), uint64_t{tiles.grid.x} * kDqTile * 4)) return status;
+  if (const int32_t status =
+          launch(context, "attention_grad_add_wgmma_d128", wgmma_shape(params.grad.shape, kAddingBytes), params))
+    return status;
+  return launch(context, "attention_round_dq_wgmma_d128", tiles, rounding);
+}
+
+int32_t attention_grad_wgmma(Check& check, const AttentionGradParams& params, uint32_t dtype, uint32_t form) {
   using namespace wgmma_attention;
   const AttentionShape& s = params.shape;
   if (const int32_t status =
-          check_wgmma(check, s.D, dtype,
+          check_wgmma(check, form, s.D, dtype,
                       {address_of(params.dq), address_of(params.dk), address_of(params.dv), address_of(params.dy),
                        address_of(params.q), address_of(params.k), address_of(params.v), address_of(params.y)}))
     return status;
   Context& context = check.context();
-  if (const int32_t status = compute_delta(context, params)) return status;
-  WgmmaAttentionGradParams maps{{}, {}, {}, {}, params};
+  WgmmaAttentionGradParams maps{{}, {}, {}, {}, params, nullptr};
   const struct {
     TensorMap& map;
     const void* tensor;
@@ -175,9 +195,13 @@ int32_t attention_grad_wgmma(Check& check, const AttentionGradParams& params, ui
   for (const auto& [map, tensor] : tensors)
     if (const int32_t status = encode(context, map, tensor, s, BackwardTiles::kTileRows)) return status;
   cut(maps.grad.shape, kRows);
-  if (const int32_t status = launch(context, "attention_dq_wgmma_d128", wgmma_shape(maps.grad.shape, kQueryGradBytes), maps))
-    return status;
-  return launch(context, "attention_dkdv_wgmma_d128", wgmma_shape(maps.grad.shape, kKeyGradBytes), maps);
+  if (form == NANOGPT_FORM_WGMMA_ADD) {
+    // dq's sums come first in the workspace.
+    maps.dq_sums = params.delta;
+    maps.grad.delta += uint64_t{s.N / s.T} * blocks_for(s.T, kGroupRows) * s.H * kDqTile;
+  }
+  if (const int32_t status = compute_delta(context, maps.grad)) return status;
+  return form == NANOGPT_FORM_WGMMA_ADD ? grad_by_adding(context, maps) : grad_by_two_kernels(context, maps);
 }
 
 }  // namespace
@@ -196,7 +220,7 @@ NANOGPT_EXPORT int32_t nanogpt_attention(uint64_t context, uint64_t y, uint64_t 
                          memory<const void>(q),       memory<const void>(k), memory<const void>(v)};
   if (form == NANOGPT_FORM_MMA) return attention_mma(check, params, dtype);
   if (form == NANOGPT_FORM_WGMMA) return attention_wgmma(check, params, dtype);
-  if (form != NANOGPT_FORM_SIMPLE) return refuse_form(check, form, NANOGPT_FORM_WGMMA);
+  if (form != NANOGPT_FORM_SIMPLE) return refuse_form(check, form);
   cut(params.shape, simple_rows(D));
   const uint32_t shared_bytes = attention_floats(params.shape.rows, D) * 4;
   return launch(check.context(), dtype == NANOGPT_BF16 ? "attention_bf16" : "attention_f32",
@@ -217,7 +241,7 @@ NANOGPT_EXPORT int32_t nanogpt_attention_grad(uint64_t context, uint64_t dq, uin
                                    memory<const void>(k),       memory<const void>(v),    memory<const void>(y),
                                    memory<const float>(lse),    memory<float>(workspace)};
   if (form == NANOGPT_FORM_MMA) return attention_grad_mma(check, params, dtype);
-  if (form == NANOGPT_FORM_WGMMA) return attention_grad_wgmma(check, params, dtype);
-  if (form != NANOGPT_FORM_SIMPLE) return refuse_form(check, form, NANOGPT_FORM_WGMMA);
+  if (form == NANOGPT_FORM_WGMMA || form == NANOGPT_FORM_WGMMA_ADD) return attention_grad_wgmma(check, params, dtype, form);
+  if (form != NANOGPT_FORM_SIMPLE) return refuse_form(check, form);
   return attention_grad_simple(check.context(), params, dtype);
 }

@@ -16,15 +16,15 @@ constexpr uint32_t kThreads = (1 + kConsumers) * 128;
 constexpr uint32_t kBox = 64;  // columns of a box of the copy engine: 128 bytes, the swizzle's width
 
 // A block's shared memory: tiles of `rows` rows of a head, so many that it owns and so many slots in which others take turns;
-// then the barriers.
-template <uint32_t rows, uint32_t owned, uint32_t slots>
+// room for so many more, for what the block makes itself; then the barriers.
+template <uint32_t rows, uint32_t owned, uint32_t slots, uint32_t made = 0>
 struct Tiles {
   static constexpr uint32_t kTileRows = rows;
   static constexpr uint32_t kOwned = owned;
   static constexpr uint32_t kSlots = slots;
   static constexpr uint32_t kBoxBytes = rows * kBox * 2;
   static constexpr uint32_t kTileBytes = kWidth / kBox * kBoxBytes;
-  static constexpr uint32_t kBarriersAt = (owned + slots) * kTileBytes;
+  static constexpr uint32_t kBarriersAt = (owned + slots + made) * kTileBytes;
   static constexpr uint32_t kBarriers = 1 + 2 * slots;
   static constexpr uint32_t kEnd = kBarriersAt + kBarriers * 8;
 };
@@ -40,7 +40,19 @@ using BackwardTiles = Tiles<kGroupRows, 2 * kConsumers, 8>;
 static_assert(BackwardTiles::kTileRows == kMmaPassing, "QueryValues are those of a passing tile");
 constexpr uint32_t kQueryGradBytes = BackwardTiles::kEnd + kSwizzleSlack;
 constexpr uint32_t kKeyGradBytes = kQueryGradBytes + BackwardTiles::kSlots / 2 * sizeof(QueryValues);
-static_assert(kKeyGradBytes <= 232448 && kForwardBytes <= 232448, "shared memory of an sm_90 block");
+
+// A block that owns keys and adds to dq: gradients of scores of all its keys, for the tile at hand and for the next; and the
+// parts of dq on their way to memory, each warpgroup's in one tile.
+using AddingTiles = Tiles<kGroupRows, 2 * kConsumers, 4, 2 + kConsumers>;
+constexpr uint32_t kAddingBytes = AddingTiles::kEnd + kSwizzleSlack + AddingTiles::kSlots / 2 * sizeof(QueryValues);
+static_assert(AddingTiles::kTileBytes == kRows * kMmaPassing * 2, "a tile holds gradients of scores, bf16[kRows, kMmaPassing]");
+static_assert(AddingTiles::kTileBytes == kMmaPassing * kWidth / kConsumers * 4, "or a warpgroup's part of dq in float32");
+static_assert(kKeyGradBytes <= 232448 && kForwardBytes <= 232448 && kAddingBytes <= 232448, "shared memory of an sm_90 block");
+
+// dq of 64 queries of a head in float32, as blocks add to it: its place is known by sequence, tile and head, in this order;
+// within it elements lie as warps hold them, a warp's part behind another's, four elements of a lane behind another lane's.
+constexpr uint32_t kDqTile = kMmaPassing * kWidth;
+constexpr uint32_t kDqPart = kDqTile / (4 * kConsumers);  // of a warp
 
 }  // namespace wgmma_attention
 
@@ -55,6 +67,14 @@ struct WgmmaAttentionParams {
 struct WgmmaAttentionGradParams {
   TensorMap q, k, v, dy;
   AttentionGradParams grad;
+  float* dq_sums;  // where blocks add to dq; null where it has a kernel of its own
+};
+
+// dq's sums of all blocks become bf16, scaled.
+struct WgmmaRoundDqParams {
+  AttentionShape shape;
+  void* dq;
+  const float* dq_sums;
 };
 
 }  // namespace nanogpt::cuda

@@ -1,6 +1,6 @@
-// Shared memory of a wgmma attention block: the tiles that it owns and a ring of slots through which others pass, which the
-// copy engine fills and the warpgroups that compute give back. Passing tiles come in a fixed order and are known by their
-// number in it. Knows no arithmetic. May include only attention_wgmma.h and ptx.h.
+// Shared memory of a wgmma attention block: the tiles that it owns, a ring of slots through which others pass, which the
+// copy engine fills and the warpgroups that compute give back, and what the block makes. Passing tiles come in a fixed order
+// and are known by their number in it. Knows no arithmetic. May include only attention_wgmma.h and ptx.h.
 #pragma once
 #include "attention_wgmma.h"
 #include "ptx.h"
@@ -19,6 +19,7 @@ struct Ring {
 
   DEVICE uint32_t owned(uint32_t i) const { return base + i * Tiles::kTileBytes; }
   DEVICE uint32_t tile(uint32_t number) const { return owned(Tiles::kOwned + number % kSlots); }
+  DEVICE uint32_t made(uint32_t i) const { return owned(Tiles::kOwned + kSlots + i); }
   // A place as a pointer.
   DEVICE char* memory(uint32_t address) const { return dynamic_shared() + (address - shared_address(dynamic_shared())); }
   // Where 8 columns of a row lie in a tile.

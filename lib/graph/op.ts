@@ -64,9 +64,9 @@ export type OpName = typeof OP_NAMES[number];
 /**
  * Forms of a kernel with matrix products on a GPU, slowest first; a form's place here is its code in kernels/abi.h
  * (NANOGPT_FORM). simple: any shape and type; mma: bf16 on mma.sync; wgmma: bf16 on Hopper's wgmma and TMA; cublaslt: NVIDIA's
- * cuBLASLt, only where it was asked for.
+ * cuBLASLt, only where it was asked for; wgmmaAdd: wgmma whose blocks add to one sum in memory, in no fixed order.
  */
-export const FORMS = ["simple", "mma", "wgmma", "cublaslt"] as const;
+export const FORMS = ["simple", "mma", "wgmma", "cublaslt", "wgmmaAdd"] as const;
 export type FormName = typeof FORMS[number];
 
 /** The types a row computes with: of a node, or of one about to be made. */

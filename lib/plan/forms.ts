@@ -1,5 +1,5 @@
 // Which form of a kernel with matrix products a GPU runs, by op, shape, type and chip: the fastest one whose limits the
-// shapes keep. The one place that chooses; launchers check the same limits and refuse. Other devices have one form and are
+// shapes keep, of those with a fixed order of sums where that is asked for. The one place that chooses; launchers check the same limits and refuse. Other devices have one form and are
 // not asked. May import lib/base and the graph.
 
 import { bytesOf } from "../base/dtype.ts";
@@ -43,6 +43,9 @@ const WGMMA_OPS: readonly OpName[] = [
   "attentionGrad",
 ];
 
+/** Ops that have one whose blocks add to one sum as well: its order, and so its last bits, differ from run to run. */
+const WGMMA_ADD_OPS: readonly OpName[] = ["attentionGrad"];
+
 /** Ops whose products cuBLASLt can do, where it was asked for. */
 const CUBLASLT_OPS: readonly OpName[] = ["matmul", "matmulAdd", "headLoss", "headLossGrad", "newtonSchulz"];
 
@@ -56,6 +59,8 @@ export function formAllowed(form: FormName, op: OpName, s: Signature, chip: Chip
     case "wgmma":
       return chip === "sm90a" && WGMMA_OPS.includes(op) && fitsTiles(op, s, HEAD_WIDTHS.wgmma) &&
         (op !== "matmulNormRope" || HEAD_WIDTHS.wgmma.includes(normedHeadWidth(s)));
+    case "wgmmaAdd":
+      return WGMMA_ADD_OPS.includes(op) && formAllowed("wgmma", op, s, chip);
     case "cublaslt":
       return CUBLASLT_OPS.includes(op) && fitsCublasLt(op, s);
     default:
@@ -69,14 +74,29 @@ export function formsOf(op: OpName, s: Signature, chip: Chip): readonly FormName
   return FORMS.filter((form) => form !== "cublaslt" && formAllowed(form, op, s, chip));
 }
 
-/** The fastest of them; the simple one takes everything. */
-export function fastestForm(op: OpName, s: Signature, chip: Chip): FormName {
-  return formsOf(op, s, chip).at(-1) ?? "simple";
+/** Whether a form gives the same bits in every run: all of its sums have a fixed order. */
+export function hasFixedOrder(form: FormName): boolean {
+  return form !== "wgmmaAdd";
+}
+
+/** The fastest of them, by default of those whose sums have a fixed order; the simple one takes everything. */
+export function fastestForm(op: OpName, s: Signature, chip: Chip, deterministic = true): FormName {
+  const forms = formsOf(op, s, chip);
+  return forms.findLast((form) => hasFixedOrder(form) || !deterministic) ?? "simple";
+}
+
+/** What a plan asks of forms. */
+export interface FormWishes {
+  /** cuBLASLt's, wherever it can. */
+  readonly cublaslt: boolean;
+  /** None of our own whose sums have no fixed order. */
+  readonly deterministic: boolean;
 }
 
 /** The form that a plan takes: cuBLASLt's where it was asked for and can, else the fastest of our own. */
-export function chosenForm(op: OpName, s: Signature, chip: Chip, cublaslt: boolean): FormName {
-  return cublaslt && formAllowed("cublaslt", op, s, chip) ? "cublaslt" : fastestForm(op, s, chip);
+export function chosenForm(op: OpName, s: Signature, chip: Chip, wishes: FormWishes): FormName {
+  if (wishes.cublaslt && formAllowed("cublaslt", op, s, chip)) return "cublaslt";
+  return fastestForm(op, s, chip, wishes.deterministic);
 }
 
 /** The limits of cuBLASLt's form: operands of one type, no bf16 result of float32 ones, whole 16 bytes a row. */

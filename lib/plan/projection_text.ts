@@ -34,7 +34,7 @@ const HOW: Readonly<Record<Fusion["group"], string>> = {
   "norms and mixes": "residual mix, skip and norm in one pass each way",
   "q, k, v": "one product; norm, rope and value mix in its epilogue and in one pass back",
   "attention":
-    "row sums in the output product's dgrad; dQ added up beside dK and dV: five products back, not seven",
+    "row sums in the output product's dgrad, dQ's float32 sums read by q, k, v; where sums keep an order, five products, not seven",
   "output product": "takes over attention's row sums",
   "mlp": "relu^2 in the epilogues of up and of down's dgrad; only the square is kept",
   "head and loss": "longer chunks: the weight's gradient is read and written less often",

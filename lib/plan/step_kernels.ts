@@ -241,9 +241,10 @@ function attentionSizes(step: KernelStep): [number, number, number] {
 }
 
 /**
- * The gradient as the kernels make it: row sums of dO O, then dQ by blocks that own queries, then dK and dV by blocks that own
- * keys. Every sum has one owner; for that scores and their gradients are made twice: seven products of two FLOPs a visited
- * pair and column, where FlashAttention, which adds up dQ beside dK and dV, has five.
+ * The gradient as the kernels make it: row sums of dO O, then in form wgmmaAdd all three gradients by blocks that own keys and
+ * add to a float32 dQ: five products of two FLOPs a visited pair and column, as FlashAttention has. For that dQ is cleared
+ * before and made bf16 after. The other forms have dQ by blocks that own queries, dK and dV by blocks that own keys: every sum
+ * has one owner, but scores and their gradients are made twice, seven products.
  */
 function attentionGradOf(step: KernelStep, common: Common, keys: number): Kernel[] {
   const [N, C, D] = attentionSizes(step);
@@ -251,15 +252,25 @@ function attentionGradOf(step: KernelStep, common: Common, keys: number): Kernel
   const work = { kind: "attention", direction: "backward", headWidth: D } as const;
   const product = 2 * keys * N * C;
   const read = 4 * act + 2 * rowValues; // dO, q, k, v
+  const kernel = (name: string, bytes: number, more: Partial<Kernel> = {}) =>
+    passKernel({ ...common, name: `attentionGrad: ${name}`, bytes, ...more });
+  const rowSums = kernel("row sums", 2 * act + rowValues, { shapes: `${N}x${C}` });
+  if (step.form !== "wgmmaAdd") {
+    return [
+      rowSums,
+      kernel("dQ", read + act, { flops: 3 * product, work }),
+      kernel("dK, dV", read + 2 * act, { flops: 4 * product, work }),
+    ];
+  }
+  // Whole tiles of queries: 201 MB at the record's size, four times the L2 cache, so that each pass over them goes through
+  // memory. Blocks that run at the same time add to the same rows: what they add, 1.1 GB a layer, meets in the cache, and its
+  // time is within the rate, as FlashAttention-3 adds up dQ so too.
+  const sums = tensorBytes(at(step.tensors, step.tensors.length - 1)) - rowValues;
   return [
-    passKernel({
-      ...common,
-      name: "attentionGrad: row sums",
-      shapes: `${N}x${C}`,
-      bytes: 2 * act + rowValues,
-    }),
-    passKernel({ ...common, name: "attentionGrad: dQ", bytes: read + act, flops: 3 * product, work }),
-    passKernel({ ...common, name: "attentionGrad: dK, dV", bytes: read + 2 * act, flops: 4 * product, work }),
+    rowSums,
+    kernel("dQ cleared", sums, { shapes: `${N}x${C}` }),
+    kernel("dK, dV, adding to dQ", read + 2 * act + 2 * sums, { flops: 5 * product, work }),
+    kernel("dQ rounded", sums + act, { shapes: `${N}x${C}` }),
   ];
 }
 

@@ -115,6 +115,7 @@ export async function benchTraining(
 function planOf(work: TrainingWork, device: Device, precision: Precision): Plan {
   return planRun({
     ...targetOf(device),
+    deterministic: false, // as training does where nothing else is asked for
     model: work.model,
     precision,
     sequenceLength: work.sequenceLength,

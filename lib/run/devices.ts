@@ -41,6 +41,8 @@ export interface PlanTarget {
   readonly isa?: string;
   /** Of a GPU: whose matrix products; the builtin ones where left out. */
   readonly gemm?: Gemm | undefined;
+  /** Of a GPU: whether every sum has a fixed order, though faster kernels have none; it has where left out. */
+  readonly deterministic?: boolean | undefined;
 }
 
 /** Opens the device; `auto` takes an NVIDIA GPU where this build and machine have one, else the cpu. The caller closes it. */
@@ -207,10 +209,12 @@ export function activationType(kind: DeviceKind, precision: Precision): DType {
 
 /**
  * How to plan: the reference device has no fused kernels and recomputes nothing; a GPU takes the fastest form of a kernel
- * that the shapes allow, and recomputes nothing either: its memory has room, its bandwidth is the limit (at 65,536 tokens
+ * that the shapes and the wish for a fixed order of sums allow, and recomputes nothing either: its memory has room, its bandwidth is the limit (at 65,536 tokens
  * of the record's model 21 GB instead of 17, for 4 ms of a step of 121: nanogpt plan --target h100x8).
  */
-export function planOptionsFor({ kind, isa = NEWEST_CHIP, gemm }: PlanTarget): PlanOptions {
+export function planOptionsFor(
+  { kind, isa = NEWEST_CHIP, gemm, deterministic = true }: PlanTarget,
+): PlanOptions {
   switch (kind) {
     case "reference":
       return { lacks: (op) => OPS[op].expand !== undefined, recompute: false };
@@ -220,10 +224,11 @@ export function planOptionsFor({ kind, isa = NEWEST_CHIP, gemm }: PlanTarget): P
     case "cuda":
     case "emulated": {
       const chip = chipOf(isa);
+      const wishes = { cublaslt: gemm === "cublaslt", deterministic };
       return {
         lacks: () => false,
         recompute: false,
-        form: (op, s) => chosenForm(op, s, chip, gemm === "cublaslt"),
+        form: (op, s) => chosenForm(op, s, chip, wishes),
         headRows: GPU_HEAD_ROWS,
         muonBatch: GPU_MUON_BATCH,
       };

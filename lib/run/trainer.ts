@@ -84,11 +84,15 @@ function joinGroup(device: Device, ranks: Ranks): void {
   device.joinGroup(id, ranks.rank, ranks.ranks);
 }
 
-/** The plan of a configuration on a device: training, validation and, when samples are wanted, prediction. */
+/**
+ * The plan of a configuration on a device: training, validation and, when samples are wanted, prediction. On a GPU that is not
+ * asked to be deterministic, kernels may add in whatever order is fastest.
+ */
 export function planTraining(config: Config, target: PlanTarget, rank?: Rank): Plan {
   const { model, optim, data, device, run } = config;
   return planRun({
     ...target,
+    deterministic: run.deterministic,
     model,
     precision: device.precision,
     sequenceLength: data.sequenceLength,

@@ -94,6 +94,39 @@ Deno.test("Five steps of the tiny preset on the emulated GPU are those of the cp
     assertNotEquals(theirs, emulated);
   }));
 
+Deno.test("run.deterministic: the same bits in whatever order blocks run; without it the same curve", {
+  ignore: NO_EMULATED,
+}, () =>
+  inRunFolder(async (folder) => {
+    // Heads of 128, whose gradient's blocks may add up as they come; the keys of a sequence are two blocks'. The first step's
+    // gradients of queries are zero, as the output products start so.
+    const values = {
+      "model.dim": 128,
+      "model.heads": 1,
+      "model.window": 160,
+      "data.sequenceLength": 192,
+      "data.batchSequences": 1,
+      "data.valTokens": 192,
+      "optim.nsSteps": 1,
+      "schedule.steps": 2,
+      "schedule.warmdownSteps": 1,
+      "run.valEvery": 0,
+    };
+    const train = async (deterministic: boolean, processors: number) => {
+      const out = join(folder, `${deterministic}-${processors}`);
+      const args = trainArgs(folder, { ...values, "run.deterministic": deterministic });
+      const env = { NANOGPT_EMULATION: `fast:0:${processors}` };
+      await mustRun([...args, ...EMULATED, "--out", out], { env, ...PATIENT });
+      return out;
+    };
+    const [one, other] = [await train(true, 1), await train(true, 7)];
+    assertEquals(courseOf(one), courseOf(other));
+    assertEquals(await checkpointDigest(one, 2), await checkpointDigest(other, 2));
+    const free = await train(false, 7);
+    const [found, expected] = [free, one].map((out) => courseOf(out).at(-1)?.[2]);
+    assertAlmostEquals(Number(found), Number(expected), MARKS.bf16.run);
+  }));
+
 Deno.test("check --device emulated is one report", { ignore: NO_EMULATED }, async () => {
   const { code, stdout, stderr } = await run(["check", ...EMULATED], PATIENT);
   assertEquals([code, stderr], [0, ""], stdout);
@@ -108,6 +141,7 @@ Deno.test("check --device emulated is one report", { ignore: NO_EMULATED }, asyn
       /^ {2}matmul +bf16 wgmma +\d+ .* pass /m,
       /^ {2}matmul +bf16 cublaslt +\d+ .* pass /m,
       /^ {2}attention +fp32 simple +\d+ .* pass /m,
+      /^ {2}attentionGrad +bf16 wgmmaAdd +\d+ .* pass /m,
       /^Golden files: left out, /m,
       /^Every wrapped instruction, on random data\n( {2}PASS .*\n)+PASS$/m,
       /^Products: left out, /m,
@@ -140,10 +174,14 @@ Deno.test("plan for a GPU needs none, and says which form each kernel has", asyn
   const { code, stdout, stderr } = await nanogpt(args);
   assertEquals([code, stderr], [0, ""]);
   assertMatch(stdout, /^plan of +speedrun-2024-11-19, bf16, device cuda$/m);
-  assertMatch(stdout, /^kernel forms +wgmma \d+ steps, [\d.]+% of their FLOP$/m);
+  assertMatch(stdout, /^kernel forms +wgmmaAdd 24 steps, [\d.]+% of their FLOP; wgmma \d+ steps, [\d.]+%$/m);
   assertMatch(stdout, /^ {2}\d+ forward matmul wgmma c bf16\[/m);
+  assertMatch(stdout, /^ {2}\d+ backward attentionGrad wgmmaAdd dq bf16\[/m);
+  const fixed = await nanogpt([...args, "--set", "run.deterministic=true"]);
+  assertMatch(fixed.stdout, /^kernel forms +wgmma \d+ steps, [\d.]+% of their FLOP$/m);
+  assertMatch(fixed.stdout, /^ {2}\d+ backward attentionGrad wgmma dq bf16\[/m);
   const asked = await nanogpt([...args, "--set", "device.gemm=cublaslt"]);
-  assertMatch(asked.stdout, /^kernel forms +cublaslt \d+ steps, [\d.]+% of their FLOP; /m);
+  assertMatch(asked.stdout, /^kernel forms +wgmmaAdd 24 steps, [^;]+; cublaslt \d+ steps, [\d.]+%; wgmma /m);
   assertMatch(asked.stdout, /^ {2}\d+ forward matmul cublaslt c bf16\[/m);
   const exact = await nanogpt(["plan", "--preset", "tiny", "--device", "emulated", "--precision", "fp32"]);
   assertMatch(exact.stdout, /^kernel forms +simple \d+ steps, 100\.0% of their FLOP$/m);

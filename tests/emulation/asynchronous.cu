@@ -113,4 +113,40 @@ KERNEL(store_with_proxy_fence_kernel, Copy, 128) { write_and_store<Flaw::none>(p
 PASSES(store_with_proxy_fence) { run(gpu, "store_with_proxy_fence_kernel", 64); }
 #undef COPIES
 
+// Every block adds one to the words of one place, which the launch before or a later one may touch as it likes, but no block.
+enum class Meanwhile { nothing, read, write };
+
+template <Meanwhile meanwhile>
+DEVICE void add_from_blocks(const Copy& p) {
+  float* const tile = reinterpret_cast<float*>(shared_room());
+  tile[threadIdx.x] = 1.0f;
+  fence_async_proxy();
+  block_sync();
+  if (threadIdx.x == 0) {
+    bulk_reduce_add_f32(p.y, shared_address(tile), kBytes);
+    bulk_commit();
+    bulk_wait<0>();
+  }
+  block_sync();
+  if (meanwhile == Meanwhile::read && blockIdx.x == 0) tile[threadIdx.x] = p.y[threadIdx.x];
+  if (meanwhile == Meanwhile::write && blockIdx.x == 0) p.y[threadIdx.x] = 1.0f;
+}
+KERNEL(add_from_blocks_kernel, Copy, 64) { add_from_blocks<Meanwhile::nothing>(params); }
+KERNEL(sums_read_meanwhile_kernel, Copy, 64) { add_from_blocks<Meanwhile::read>(params); }
+KERNEL(sums_written_meanwhile_kernel, Copy, 64) { add_from_blocks<Meanwhile::write>(params); }
+KERNEL(sums_read_after_kernel, Copy, 64) { params.y[threadIdx.x] -= params.x[threadIdx.x]; }
+
+constexpr uint32_t kAdding = 12;  // blocks
+
+void add_up(Gpu& gpu, const char* kernel) {
+  float* const y = gpu.array(std::vector<float>(kWords, 5.0f));
+  gpu.launch(kernel, {kAdding, kWords, 4096}, Copy{nullptr, y});
+  gpu.launch("sums_read_after_kernel", {1, kWords}, Copy{gpu.array(std::vector<float>(kWords, 5.0f)), y});
+  for (const float value : gpu.read(y, kWords))
+    if (gpu.report.empty() && value != kAdding) gpu.wrong("a sum of ones is " + std::to_string(value));
+}
+PASSES(blocks_add_to_one_place) { add_up(gpu, "add_from_blocks_kernel"); }
+FINDS(sums_read_while_others_add, "race: ") { add_up(gpu, "sums_read_meanwhile_kernel"); }
+FINDS(sums_written_while_others_add, "race: ") { add_up(gpu, "sums_written_meanwhile_kernel"); }
+
 }  // namespace

@@ -1,11 +1,11 @@
 // Attention on the emulated GPU at the tiles' real sizes: sequences and windows around a tile, documents that begin at its
-// edges, one behind another and within it, against the float64 reference device; that what no query sees is never read; and
-// the same bits on any number of processors and in any order of threads.
+// edges, one behind another and within it, against the float64 reference device; that what no query sees is never read; and,
+// where sums have a fixed order, the same bits on any number of processors and in any order of threads.
 
 import { assert, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
 import type { Device } from "../../ffi/device.ts";
 import { at, type TensorType } from "../../lib/graph/node.ts";
-import type { FormName } from "../../lib/graph/op.ts";
+import { type FormName, FORMS } from "../../lib/graph/op.ts";
 import { OPS } from "../../lib/graph/ops.ts";
 import { drawNormal, streamOf } from "../../lib/graph/samples.ts";
 import { judge, runCase } from "../../lib/run/check_ops.ts";
@@ -36,6 +36,11 @@ const MMA: readonly Subject[] = [32, 64, 128].map((D) => ({ form: "mma", D, tile
 const WGMMA: Subject = { form: "wgmma", D: 128, tile: 2 * TILE };
 /** The widths that are not just other sizes of the same loops. */
 const SUBJECTS: readonly Subject[] = [...MMA.slice(1), WGMMA];
+
+/** The forms of an op that a subject stands for: on wgmma the gradient has one more. */
+function formsOf(op: AttentionOp, { form }: Subject): readonly FormName[] {
+  return op === "attentionGrad" && form === "wgmma" ? ["wgmma", "wgmmaAdd"] : [form];
+}
 
 /** First rows of documents within a sequence: none but its own, at its start and two in a row, many short ones, at edges. */
 const DOCUMENTS: readonly (readonly number[])[] = [
@@ -139,7 +144,8 @@ function problemsOf(device: Device, w: Weighed, { T, D, window }: Shape, form: F
   return [...problemsOfZeros(outcome.outputs, w, D), ...judge(whole, PLAIN, dv).problems];
 }
 
-for (const { form, D, tile } of SUBJECTS) {
+for (const subject of SUBJECTS) {
+  const { form, D, tile } = subject;
   Deno.test({
     name:
       `attention in form ${form}, D ${D}, agrees with the reference device at every edge of tiles, windows and documents`,
@@ -156,8 +162,11 @@ for (const { form, D, tile } of SUBJECTS) {
           for (const shape of windows.map((window) => ({ T, D, heads, window }))) {
             const tensors = drawTensors(shape);
             for (const op of OPS_OF_ATTENTION) {
-              const problems = problemsOf(device, weigh(op, shape, tensors), shape, form);
-              assertEquals(problems, [], `${op} ${JSON.stringify(shape)}`);
+              const w = weigh(op, shape, tensors);
+              for (const form of formsOf(op, subject)) {
+                const problems = problemsOf(device, w, shape, form);
+                assertEquals(problems, [], `${op} ${form} ${JSON.stringify(shape)}`);
+              }
             }
           }
         }
@@ -168,12 +177,19 @@ for (const { form, D, tile } of SUBJECTS) {
   });
 }
 
-/** Runs calls in turn on the checked emulation, whose report would be the error, in twenty orders of threads. */
-function watch(calls: readonly { readonly w: Weighed; readonly shape: Shape }[], form: FormName): void {
+/** A call of attention, and the form it is made in. */
+interface Call {
+  readonly w: Weighed;
+  readonly shape: Shape;
+  readonly form: FormName;
+}
+
+/** Runs calls in turn on the checked emulation, whose report would be the error, in so many orders of threads. */
+function watch(calls: readonly Call[], seeds: number): void {
   const device = openEmulated({ checked: true });
   try {
-    for (let seed = 1; seed <= 20; seed++) {
-      const { w, shape } = at(calls, seed % calls.length);
+    for (let seed = 1; seed <= seeds; seed++) {
+      const { w, shape, form } = at(calls, seed % calls.length);
       device.schedule(seed, 2);
       assertEquals(problemsOf(device, w, shape, form), [], `${w.case.op}, D ${shape.D}, seed ${seed}`);
     }
@@ -189,21 +205,25 @@ Deno.test({
     const calls = [64, 128].flatMap((D) => {
       const shape = { T: TILE + 6, D, heads: 1, window: 30 };
       const tensors = drawTensors(shape);
-      return OPS_OF_ATTENTION.map((op) => ({ shape, w: weigh(op, shape, tensors) }));
+      return OPS_OF_ATTENTION.map((op) => ({ shape, w: weigh(op, shape, tensors), form: "mma" as const }));
     });
-    watch(calls, "mma");
+    watch(calls, 20);
   },
 });
 
 Deno.test({
-  name: "attention on wgmma has no race and reads nothing unwritten, in twenty orders of threads",
+  name: "attention on wgmma has no race and reads nothing unwritten, in ten orders of threads each",
   ignore: NO_CHECKED,
   fn() {
     // The last of three tiles of queries has one row; it sees more tiles of keys than the ring holds at a time, and more
     // tiles of queries than that see the first.
     const shape = { T: 2 * WGMMA.tile + 1, D: WGMMA.D, heads: 1, window: 2 * WGMMA.tile };
     const tensors = drawTensors(shape);
-    watch(OPS_OF_ATTENTION.map((op) => ({ shape, w: weigh(op, shape, tensors) })), "wgmma");
+    const calls = OPS_OF_ATTENTION.flatMap((op) => {
+      const w = weigh(op, shape, tensors);
+      return formsOf(op, WGMMA).map((form) => ({ shape, w, form }));
+    });
+    watch(calls, 10 * calls.length);
   },
 });
 
@@ -214,16 +234,20 @@ Deno.test({
     // More than one head, and more than one tile on each side of the mask's edges.
     const device = openEmulated();
     try {
-      for (const { form, D, tile } of [...MMA, WGMMA]) {
+      for (const subject of [...MMA, WGMMA]) {
+        const { D, tile } = subject;
         const shape = { T: 2 * tile + 22, D, heads: 2, window: tile + 6 };
         const tensors = drawTensors(shape);
         for (const op of OPS_OF_ATTENTION) {
           const w = weigh(op, shape, tensors);
-          const [one, ...others] = [1, 2, 7].map((processors) => {
-            device.schedule(processors, processors);
-            return runCase(device, w, PLAIN, form).outputs;
-          });
-          for (const other of others) assertEquals(other, one);
+          for (const form of formsOf(op, subject)) {
+            const [one, ...others] = [1, 2, 7].map((processors) => {
+              device.schedule(processors, processors);
+              const { outputs } = runCase(device, w, PLAIN, form);
+              return form === "wgmmaAdd" ? outputs.slice(1) : outputs; // blocks add to dq as they come
+            });
+            for (const other of others) assertEquals(other, one, `${op} ${form}`);
+          }
         }
       }
     } finally {
@@ -257,9 +281,10 @@ interface Hidden {
   readonly needs: (start: Float64Array, first: number, tile: number) => [number, number];
 }
 
-/** wgmma's forward pass has whole tiles of keys pass by, all others half ones. */
-function passingRows(form: FormName, op: AttentionOp): number {
-  return form === "wgmma" && op === "attention" ? 2 * TILE : TILE;
+/** wgmma's forward pass has whole tiles of keys pass by, others half ones; dq is added to by blocks that own whole ones. */
+function rowsRead(form: FormName, { op, outputs }: Hidden): number {
+  const whole = form === "wgmma" ? op === "attention" : form === "wgmmaAdd" && outputs.includes(0);
+  return whole ? 2 * TILE : TILE;
 }
 
 const keysOf = (start: Float64Array, first: number, tile: number): [number, number] => [
@@ -287,38 +312,40 @@ function longSequence(D: number): { shape: Shape; tensors: Tensors; N: number } 
   return { shape, tensors: { ...drawTensors(shape), start }, N };
 }
 
+/** Holds what a form makes of `hidden`'s inputs to what it makes of them where there is NaN beyond what it needs. */
+function checkHidden(device: Device, form: FormName, D: number, hidden: Hidden): void {
+  const { op, outputs, inputs, needs } = hidden;
+  const { shape, tensors, N } = longSequence(D);
+  const tile = rowsRead(form, hidden);
+  const w = weigh(op, shape, tensors);
+  const attrs = { ...w.case.attrs, T: N };
+  const run = (changed: Tensors) => {
+    const values = OPS[op].inputs.map((name) => changed[name] ?? new Float64Array());
+    return runCase(device, { ...w, case: { ...w.case, attrs }, inputs: values }, PLAIN, form).outputs;
+  };
+  const clean = run(tensors);
+  for (let first = 0; first < N; first += 2 * TILE) {
+    const [from, to] = needs(at([tensors.start ?? new Float64Array()], 0), first, tile);
+    const without = run(poisoned(tensors, inputs, N, from, to));
+    const tooMuch = run(poisoned(tensors, inputs, N, from + tile, to));
+    for (const o of outputs) {
+      const rows = (found: readonly Uint8Array[]) => rowsOf(at(found, o), N, first, first + 2 * TILE);
+      assertEquals(rows(without), rows(clean), `${op} of ${form}, D ${D}, output ${o}, rows from ${first}`);
+      assertNotEquals(rows(tooMuch), rows(clean));
+    }
+  }
+}
+
 Deno.test({
   name: "attention reads only the tiles that the mask lets through: NaN beyond them changes no bit",
   ignore: NO_EMULATED,
   fn() {
-    const device = openEmulated();
+    const device = openEmulated({ processors: 1 }); // blocks that add to one sum do so in order
     try {
       const simple: Subject = { ...at(MMA, 1), form: "simple" };
-      for (const { form, D } of [...SUBJECTS, simple]) {
-        const { shape, tensors, N } = longSequence(D);
-        for (const { op, outputs, inputs, needs } of HIDDEN) {
-          const tile = passingRows(form, op);
-          const w = weigh(op, shape, tensors);
-          const attrs = { ...w.case.attrs, T: N };
-          const run = (changed: Tensors) => {
-            const inputs = OPS[op].inputs.map((name) => changed[name] ?? new Float64Array());
-            return runCase(device, { ...w, case: { ...w.case, attrs }, inputs }, PLAIN, form).outputs;
-          };
-          const clean = run(tensors);
-          for (let first = 0; first < N; first += 2 * TILE) {
-            const [from, to] = needs(at([tensors.start ?? new Float64Array()], 0), first, tile);
-            const hidden = run(poisoned(tensors, inputs, N, from, to));
-            const tooMuch = run(poisoned(tensors, inputs, N, from + tile, to));
-            for (const o of outputs) {
-              const rows = (found: readonly Uint8Array[]) => rowsOf(at(found, o), N, first, first + 2 * TILE);
-              assertEquals(
-                rows(hidden),
-                rows(clean),
-                `${op} of ${form}, D ${D}, output ${o}, rows from ${first}`,
-              );
-              assertNotEquals(rows(tooMuch), rows(clean));
-            }
-          }
+      for (const subject of [...SUBJECTS, simple]) {
+        for (const hidden of HIDDEN) {
+          for (const form of formsOf(hidden.op, subject)) checkHidden(device, form, subject.D, hidden);
         }
       }
     } finally {
@@ -335,12 +362,14 @@ Deno.test({
     try {
       const shape = { T: TILE, D: 64, heads: 1, window: TILE };
       for (const op of OPS_OF_ATTENTION) {
-        assertThrows(
-          () => runCase(device, weigh(op, shape, drawTensors(shape)), PLAIN, "wgmma"),
-          Error,
-          "form 2 takes bf16 heads of width 128, found bf16 of width 64",
-        );
+        const w = weigh(op, shape, drawTensors(shape));
+        for (const form of formsOf(op, WGMMA)) {
+          const refusal = `form ${FORMS.indexOf(form)} takes bf16 heads of width 128, found bf16 of width 64`;
+          assertThrows(() => runCase(device, w, PLAIN, form), Error, refusal);
+        }
       }
+      const forward = weigh("attention", shape, drawTensors(shape));
+      assertThrows(() => runCase(device, forward, PLAIN, "wgmmaAdd"), Error, "attention has no form 4");
     } finally {
       device.close();
     }

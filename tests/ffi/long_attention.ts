@@ -1,9 +1,10 @@
-// Attention of one head of width 128 over one long sequence, there and back in form wgmma, with documents of natural length:
-// an emulated GPU's results held against the CPU's float32 kernels on the same inputs, as the reference device would take
+// Attention of one head of width 128 over one long sequence, there and back in the forms on wgmma, with documents of natural
+// length: an emulated GPU's results held against the CPU's float32 kernels on the same inputs, as the reference device would take
 // hours. For tests only: those of `make test` take thousands of tokens, `make soak` the record's 65,536.
 
 import type { Device } from "../../ffi/device.ts";
 import { at, type Attrs } from "../../lib/graph/node.ts";
+import type { FormName } from "../../lib/graph/op.ts";
 import { OPS } from "../../lib/graph/ops.ts";
 import { drawNormal, streamOf } from "../../lib/graph/samples.ts";
 import { DOCUMENTS } from "../../lib/plan/visited_keys.ts";
@@ -18,9 +19,16 @@ const PLAIN = { kind: "plain" } as const;
 
 type AttentionOp = "attention" | "attentionGrad";
 
-/** How one op came out. */
+/** Forms of each op, in order: the first one's results are inputs of the second. */
+const CALLS: readonly [AttentionOp, readonly FormName[]][] = [
+  ["attention", ["wgmma"]],
+  ["attentionGrad", ["wgmma", "wgmmaAdd"]],
+];
+
+/** How one op came out in one form. */
 export interface LongOutcome {
   readonly op: AttentionOp;
+  readonly form: FormName;
   /** Largest difference as a share of what is allowed. */
   readonly worst: number;
   readonly problems: readonly string[];
@@ -71,7 +79,7 @@ function timed<T>(work: () => T): [T, number] {
   return [result, (performance.now() - started) / 1000];
 }
 
-/** Runs both ops over a sequence of `T` tokens on the emulated GPU in form wgmma, and in float32 on the CPU. */
+/** Runs both ops over a sequence of `T` tokens on the emulated GPU in each form on wgmma, and in float32 on the CPU. */
 export function checkLongAttention(emulated: Device, cpu: Device, T: number): LongOutcome[] {
   const tokens = { shape: [T], dtype: "i32" } as const;
   const start = at(
@@ -82,16 +90,18 @@ export function checkLongAttention(emulated: Device, cpu: Device, T: number): Lo
   ["dy", "q", "k", "v"].forEach((name, i) =>
     tensors.set(name, rounded(drawNormal(streamOf({ op: "attention", index: 0 }, 16 + i), T * D)))
   );
-  return (["attention", "attentionGrad"] as const).map((op) => {
+  return CALLS.flatMap(([op, forms]) => {
     const exact = callOf(op, "f32", T, tensors);
     const [reference, cpuSeconds] = timed(() => runCase(cpu, exact, PLAIN));
     const expected = reference.outputs.map((bytes, o) => decodeValues(at(exact.case.outputs, o), bytes));
     const narrow = { ...callOf(op, "bf16", T, tensors), expected };
-    const [outcome, seconds] = timed(() => runCase(emulated, narrow, PLAIN, "wgmma"));
     if (op === "attention") {
       tensors.set("y", rounded(at(expected, 0)));
       tensors.set("lse", at(expected, 1));
     }
-    return { op, ...judgeRows(narrow, outcome), seconds, cpuSeconds };
+    return forms.map((form) => {
+      const [outcome, seconds] = timed(() => runCase(emulated, narrow, PLAIN, form));
+      return { op, form, ...judgeRows(narrow, outcome), seconds, cpuSeconds };
+    });
   });
 }

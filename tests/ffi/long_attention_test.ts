@@ -9,7 +9,7 @@ import { checkLongAttention } from "./long_attention.ts";
 
 const SETS = cpuSets().filter(({ simulated }) => !simulated);
 
-Deno.test("attention over 4,096 tokens in form wgmma is the CPU's, there and back", {
+Deno.test("attention over 4,096 tokens in the forms on wgmma is the CPU's, there and back", {
   ignore: NO_EMULATED || SETS.length === 0,
 }, () => {
   const emulated = openEmulated(), cpu = openSet(at(SETS, SETS.length - 1), 2);

@@ -54,8 +54,9 @@ function soakAttention(): string[] {
   const emulated = openEmulated(), cpu = openSet(own, 2);
   const problems = checkLongAttention(emulated, cpu, 65536).flatMap((found) => {
     const times = `${found.seconds.toFixed(1)} s, cpu ${found.cpuSeconds.toFixed(1)} s`;
-    console.log(`${found.op} over 65,536 tokens: ${found.worst.toFixed(3)} of what is allowed, ${times}`);
-    return found.problems.map((problem) => `${found.op} over 65,536 tokens: ${problem}`);
+    const name = `${found.op} ${found.form} over 65,536 tokens`;
+    console.log(`${name}: ${found.worst.toFixed(3)} of what is allowed, ${times}`);
+    return found.problems.map((problem) => `${name}: ${problem}`);
   });
   emulated.close();
   cpu.close();

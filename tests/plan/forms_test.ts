@@ -7,6 +7,7 @@ import {
   NANOGPT_FORM_MMA,
   NANOGPT_FORM_SIMPLE,
   NANOGPT_FORM_WGMMA,
+  NANOGPT_FORM_WGMMA_ADD,
   NANOGPT_ISA_SM80,
   NANOGPT_ISA_SM90A,
 } from "../../ffi/symbols.ts";
@@ -25,6 +26,7 @@ import {
   fastestForm,
   formAllowed,
   formsOf,
+  hasFixedOrder,
 } from "../../lib/plan/forms.ts";
 import { kernelSteps } from "../../lib/plan/plan.ts";
 import { planRun } from "../../lib/run/programs.ts";
@@ -57,13 +59,14 @@ Deno.test("the codes of forms and chips are those of kernels/abi.h", () => {
     NANOGPT_FORM_MMA,
     NANOGPT_FORM_WGMMA,
     NANOGPT_FORM_CUBLASLT,
+    NANOGPT_FORM_WGMMA_ADD,
   ]);
   assertEquals(CHIPS.length, [NANOGPT_ISA_SM80, NANOGPT_ISA_SM90A].length);
   assertEquals(chipOf("sm80"), "sm80");
   assertThrows(() => chipOf("avx2"), InternalError, "no GPU kernels for avx2");
   const s = product(["bf16", 8, 16], ["bf16", 24, 16]);
   const last = (form: string) => OPS.matmul.args({ ...s, attrs: { ...s.attrs, form } }).at(-1);
-  assertEquals(FORMS.map(last), [0, 1, 2, 3]);
+  assertEquals(FORMS.map(last), [0, 1, 2, 3, 4]);
   assertThrows(() => last("mna"), InternalError, "Attribute form is mna");
 });
 
@@ -140,8 +143,27 @@ Deno.test("attention is fast at the tiles' head widths, the head and Newton-Schu
   ]);
 });
 
+Deno.test("attention's gradient adds to dq on Hopper where sums need no fixed order; nothing else does", () => {
+  const free = { cublaslt: false, deterministic: false }, fixed = { ...free, deterministic: true };
+  const form = (width: number, chip: Chip, wishes = free, type: DType = "bf16") =>
+    chosenForm("attentionGrad", attentionGrad(type, 3, width), chip, wishes);
+  assertEquals([form(128, "sm90a"), form(128, "sm90a", fixed)], ["wgmmaAdd", "wgmma"]);
+  assertEquals([form(64, "sm90a"), form(128, "sm80"), form(128, "sm90a", free, "f32")], [
+    "mma",
+    "mma",
+    "simple",
+  ]);
+  for (const op of OP_NAMES.filter((op) => op !== "attentionGrad")) {
+    for (const c of [...casesOf(op, "bf16"), ...casesOf(op, "f32")]) {
+      assert(formsOf(op, c, "sm90a").every(hasFixedOrder), op);
+      assertEquals(chosenForm(op, c, "sm90a", free), chosenForm(op, c, "sm90a", fixed), op);
+    }
+  }
+});
+
 Deno.test("cuBLASLt's form is chosen where it was asked for and its limits are kept, and nowhere else", () => {
-  const form = (s: Signature, asked = true, op: OpName = "matmul") => chosenForm(op, s, "sm90a", asked);
+  const form = (s: Signature, asked = true, op: OpName = "matmul") =>
+    chosenForm(op, s, "sm90a", { cublaslt: asked, deterministic: false });
   const plain = product(["bf16", 33, 72], ["bf16", 40, 72]);
   assertEquals([form(plain), form(plain, false)], ["cublaslt", "wgmma"]);
   const exact = product(["f32", 33, 36], ["f32", 40, 36], { dtype: "f32" });
@@ -154,7 +176,7 @@ Deno.test("cuBLASLt's form is chosen where it was asked for and its limits are k
   for (const op of OP_NAMES) {
     for (const c of [...casesOf(op, "bf16"), ...casesOf(op, "f32")]) {
       assert(
-        !formsOf(op, c, "sm90a").includes("cublaslt") && chosenForm(op, c, "sm90a", false) !== "cublaslt",
+        !formsOf(op, c, "sm90a").includes("cublaslt") && form(c, false, op) !== "cublaslt",
       );
     }
   }

@@ -23,7 +23,11 @@ import { planRun } from "../../lib/run/programs.ts";
 function requestOf(
   preset: PresetName,
   name: string,
-  { kind = "cpu", softcap = 30 }: { readonly kind?: "cpu" | "cuda"; readonly softcap?: number } = {},
+  { kind = "cpu", softcap = 30, deterministic = true }: {
+    readonly kind?: "cpu" | "cuda";
+    readonly softcap?: number;
+    readonly deterministic?: boolean;
+  } = {},
 ): ProjectionRequest {
   const { model: { softcap: _, ...others }, optim, data, schedule } = PRESETS[preset].values;
   const model = { ...others, softcap };
@@ -33,7 +37,7 @@ function requestOf(
   const rank = { rank: 0, ranks: target.ranks };
   const training = { optim, microbatches: batchSequences / deviceBatchSequences, rank };
   const sizes = { model, sequenceLength, deviceBatchSequences };
-  const plan = planRun({ ...sizes, kind, precision: "bf16", training, evaluate: true });
+  const plan = planRun({ ...sizes, kind, deterministic, precision: "bf16", training, evaluate: true });
   return { ...sizes, plan, target, microbatches, nsSteps: optim.nsSteps, steps: schedule.steps };
 }
 
@@ -417,6 +421,31 @@ Deno.test("attention counts four FLOPs a visited key and column, and back ten in
     const more = (1143 - attention.visitedKeys) * L * N * C * (4 / 430e12 + back / 400e12) * 1000;
     assertNear(without - step.expected.ms, more, 1e-3);
   }
+});
+
+Deno.test("attention's gradient that adds to dQ: five products; its float32 sums are cleared, added to and rounded", () => {
+  const of = (deterministic: boolean) =>
+    project(requestOf("speedrun-2024-11-19", "h100x8", { kind: "cuda", deterministic }));
+  const { planned: free, attention: { visitedKeys } } = of(false), { planned: fixed } = of(true);
+  const pairs = L * visitedKeys * N * C, heads = 4 * N * 6;
+  const flops = ({ rows }: Projection) =>
+    rows.filter(({ group }) => group === "attention").reduce((sum, row) => sum + row.flops, 0);
+  assertNear(flops(free), 14 * pairs, EXACT);
+  assertNear(flops(fixed), 18 * pairs, EXACT);
+  const sums = rowOf(
+    free,
+    "attentionGrad: dK, dV, adding to dQ",
+    "3 bf16[65536x768] = 5 bf16[65536x768], f32[65536x6], i32[65536]",
+  );
+  // q, k, v, dO and the rows' values read, dK and dV written; the sums, as large as two of these, read and written.
+  assertEquals(sums.bytes, L * (6 * S + 2 * heads + 2 * 2 * S));
+  const cleared = rowOf(free, "attentionGrad: dQ cleared", "65536x768");
+  const rounded = rowOf(free, "attentionGrad: dQ rounded", "65536x768");
+  assertEquals([cleared.bytes, rounded.bytes], [L * 2 * S, L * 3 * S]);
+  // Two products less, at 400 TFLOP/s; for that a pass of two S and one of three, and one launch more.
+  const S_MS = 1000 * S / 3.05e12;
+  const less = 1000 * 4 * pairs / 400e12 - L * 5 * S_MS - L * 1.47e-3;
+  assertNear(fixed.step.expected.ms - free.step.expected.ms, less, 1e-6);
 });
 
 Deno.test("rates of other shapes: the nearest one's, less for short sides and for too few tiles", () => {

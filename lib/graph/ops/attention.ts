@@ -73,8 +73,10 @@ export const ATTENTION_OPS: Rows<"attentionStart" | "attention" | "attentionGrad
     args: (s) => [...sizes(s, 1), formOf(s)],
     forms: true,
     workspace(s) {
-      const [N, , H] = sizes(s, 1);
-      return N * H * 4;
+      const [N, T, H, D] = sizes(s, 1);
+      // Where blocks add to dq: float32, whole tiles of 64 queries.
+      const sums = s.attrs.form === "wgmmaAdd" ? N / T * Math.ceil(T / 64) * 64 * H * D : 0;
+      return (sums + N * H) * 4;
     },
   },
 };
