@@ -62,12 +62,13 @@ Deno.test("A token of no probability is never drawn, even where rounding leaves 
   assertEquals(drawToken(Float64Array.of(5), ALL, 0.5), 0, "a single token");
 });
 
-/** The token drawn by sorting all tokens, the likeliest first. */
-function drawPlainly(logits: Float64Array, temperature: number, topK: number, unit: number): number {
-  const tokens = [...logits.keys()].sort((a, b) => (logits[b] ?? 0) - (logits[a] ?? 0) || a - b).slice(
-    0,
-    topK,
-  );
+/** The token that is drawn from these, which are sorted, the likeliest first. */
+function drawPlainly(
+  logits: Float64Array,
+  tokens: readonly number[],
+  temperature: number,
+  unit: number,
+): number {
   const highest = logits[tokens[0] ?? 0] ?? 0;
   const weights = tokens.map((token) => Math.exp(((logits[token] ?? 0) - highest) / temperature));
   let left = unit * weights.reduce((a, b) => a + b);
