@@ -56,7 +56,7 @@ DEVICE void mix_norm_row(const MixNormParams& p, const Coefficients& c, uint64_t
 
 template <class T, Mixed mixed>
 DEVICE void mix_norm_rows(const MixNormParams& p) {
-  constexpr uint32_t K = terms_of(mixed);
+  constexpr uint32_t K = kTerms<mixed>;
   const Coefficients c = coefficients_of<mixed>(p.scalars);
   bool held = may_hold<T>(p.width, static_cast<const T*>(p.x), static_cast<const T*>(p.y));
   UNROLL
@@ -106,7 +106,7 @@ DEVICE void mix_norm_grad_row(const MixNormGradParams& p, const Coefficients& c,
 
 template <class T, Mixed mixed>
 DEVICE void mix_norm_grad_rows(const MixNormGradParams& p) {
-  constexpr uint32_t K = terms_of(mixed);
+  constexpr uint32_t K = kTerms<mixed>;
   const Coefficients c = coefficients_of<mixed>(p.scalars);
   bool held = may_hold<T>(p.width, static_cast<const T*>(p.dy), static_cast<const T*>(p.dx));
   UNROLL
@@ -142,11 +142,12 @@ KERNELS_BY_TYPE(skip_mix_norm_self_grad, MixNormGradParams, 256)
 
 // The scalars' gradients from the sums of the mixed rows' gradient times each term.
 KERNEL(mix_norm_grad_total, MixNormTotalParams, 256) {
+  const MixNormScalars& m = params.scalars;
+  const uint32_t terms = params.mixed == Mixed::self ? kTerms<Mixed::self> : params.mixed == Mixed::skip ? kTerms<Mixed::skip> : 2;
   double sums[kMostTerms] = {};
   UNROLL
   for (uint32_t i = 0; i < kMostTerms; i++)
-    if (i < terms_of(params.mixed)) sums[i] = total_of(params.partials + i * params.blocks, params.blocks);
-  const MixNormScalars& m = params.scalars;
+    if (i < terms) sums[i] = total_of(params.partials + i * params.blocks, params.blocks);
   const double for_skip = params.mixed == Mixed::skip ? sums[2] : sums[0];
   if (threadIdx.x == 0) {
     params.ds[0] = static_cast<float>(m.w == nullptr ? sums[0] : sums[0] + static_cast<double>(m.w[0]) * for_skip);

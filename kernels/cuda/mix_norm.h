@@ -11,7 +11,8 @@ constexpr uint32_t kMostTerms = 3;
 // What is mixed, in order: a and b; a, which is b; a, b, skip; a, which is skip, and b.
 enum class Mixed : uint32_t { pair, self, skip, skip_self };
 
-constexpr uint32_t terms_of(Mixed mixed) { return mixed == Mixed::self ? 1 : mixed == Mixed::skip ? 3 : 2; }
+template <Mixed mixed>
+constexpr uint32_t kTerms = mixed == Mixed::self ? 1 : mixed == Mixed::skip ? 3 : 2;
 
 // s: float32[2]; w: the skip's own weight, or null.
 struct MixNormScalars {

@@ -64,7 +64,7 @@ function norms(inputs: number): Sample[] {
 }
 
 /** Rows and width of what is mixed and normed: single elements, rests, whole packs, rows too long to be held. */
-const MIX_NORM_SHAPES = [[1, 1], [33, 65], [77, 48], [5, 1032], [301, 768]] as const;
+const MIX_NORM_SHAPES = [[1, 1], [33, 65], [77, 48], [5, 1032], [67, 768]] as const;
 
 /** Mixes with their norms: `activations` tensors before the two coefficients, then `more`. */
 function mixNorms(activations: number, more: (x: SampleInput) => SampleInput[], attrs: Attrs = {}): Sample[] {
