@@ -61,7 +61,7 @@ struct Terms {
 };
 
 template <class T, int K>
-void mix_norm_row(T* x, T* y, const Terms<T, K>& terms, int64_t width, double eps) {
+void mix_norm_row(T* x, T* y, Terms<T, K> terms, int64_t width, double eps) {
   WideSum squares;
   by_vectors(width, [&](int64_t i, auto lanes) {
     const vf v = terms.sum(i, lanes);
@@ -90,10 +90,16 @@ struct Targets {
   }
 };
 
-// Adds to `sums` those of the mixed row's gradient times each term.
+// Sums of the mixed rows' gradient times each term.
+template <int K>
+struct TermSums {
+  WideSum of[K];
+};
+
+// `sums` and those of one more row; values, not references, so that they stay in registers beside the stores.
 template <class T, int K>
-void mix_norm_grad_row(const Targets<T, K>& to, const T* dy, const T* dx, const Terms<T, K>& terms, int64_t width, double eps,
-                       WideSum* sums) {
+TermSums<K> mix_norm_grad_row(Targets<T, K> to, const T* dy, const T* dx, Terms<T, K> terms, int64_t width, double eps,
+                              TermSums<K> sums) {
   WideSum squares, products;
   by_vectors(width, [&](int64_t i, auto lanes) {
     const vf v = terms.sum(i, lanes);
@@ -105,12 +111,13 @@ void mix_norm_grad_row(const Targets<T, K>& to, const T* dy, const T* dx, const 
   const float for_x = static_cast<float>(r * r * r * (products.total() / static_cast<double>(width)));
   by_vectors(width, [&](int64_t i, auto lanes) {
     const vf g = load(dx + i, lanes) + (for_dy * load(dy + i, lanes) - for_x * terms.sum(i, lanes));
-    for (int k = 0; k < K; k++) sums[k].add_product(g, load(terms.x[k] + i, lanes));
+    for (int k = 0; k < K; k++) sums.of[k].add_product(g, load(terms.x[k] + i, lanes));
     for (int k = 0; k < K; k++) {
       const vf d = terms.c[k] * g;
       store(to.d[k] + i, to.r[k] ? load(to.r[k] + i, lanes) + d : d, lanes);
     }
   });
+  return sums;
 }
 
 void check_rows(Check& check, uint32_t rows, uint32_t width, uint32_t dtype, double eps) {
@@ -176,11 +183,11 @@ int32_t mix_norm_grad_of(Check& check, uint64_t dy, uint64_t dx, const GradAddre
     Kind::coefficients(scalars, terms.c);
     const int64_t w = n.width;
     const auto body = [=, eps = n.eps](int64_t begin, int64_t end, double* sums) {
-      WideSum wide[K];
+      TermSums<K> wide;
       for (int64_t row = begin; row < end; row++)
-        mix_norm_grad_row(targets.from(row * w), memory<const T>(dy) + row * w, memory<const T>(dx) + row * w,
-                          terms.from(row * w), w, eps, wide);
-      for (int k = 0; k < K; k++) sums[k] = wide[k].total();
+        wide = mix_norm_grad_row(targets.from(row * w), memory<const T>(dy) + row * w, memory<const T>(dx) + row * w,
+                                 terms.from(row * w), w, eps, wide);
+      for (int k = 0; k < K; k++) sums[k] = wide.of[k].total();
     };
     sum_chunks<K>(check.context(), n.rows, totals, body, rows_per_chunk(w));
   });

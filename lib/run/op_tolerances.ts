@@ -133,12 +133,17 @@ function mixedSizes(w: Weighed, first: number): { summand: number; row: number }
   const [, width = 1] = at(w.case.inputs, first).shape;
   let row = Infinity;
   for (let i = 0; i < x.length; i += width) row = Math.min(row, rms(x.subarray(i, i + width)));
-  const summand = Math.max(Math.abs(s0) * largest(a), Math.abs(s0 * weight) * largest(skip), Math.abs(s1) * largest(b));
+  const summand = Math.max(
+    Math.abs(s0) * largest(a),
+    Math.abs(s0 * weight) * largest(skip),
+    Math.abs(s1) * largest(b),
+  );
   return { summand, row: Math.hypot(row, Math.sqrt(numberAttr(w.case.attrs, "eps"))) };
 }
 
 const mixNorm: Row = {
-  reason: "a few float32 roundings of the summands, which may cancel; y divides them by the row's root mean square",
+  reason:
+    "a few float32 roundings of the summands, which may cancel; y divides them by the row's root mean square",
   inside: few,
   size(w, output) {
     const { summand, row } = mixedSizes(w, 0);
@@ -148,7 +153,8 @@ const mixNorm: Row = {
 
 /** The gradient of a mix with its norm, or that and summands. */
 const mixNormGrad: Row = {
-  reason: "a few float32 roundings of dx, of the norm's two terms and of the summands that the row is mixed of",
+  reason:
+    "a few float32 roundings of dx, of the norm's two terms and of the summands that the row is mixed of",
   inside: few,
   size(w, output) {
     const { summand, row } = mixedSizes(w, 2);

@@ -66,7 +66,9 @@ function plainGradients(
 
 const gradient: GradientRule = (b, node, [dx, dy]) => {
   const [a, other, , skip] = node.inputs;
-  if (!dx || !dy) return { inputs: plainGradients(b, node.inputs, dx ?? undefined, dy ?? undefined, node.attrs) };
+  if (!dx || !dy) {
+    return { inputs: plainGradients(b, node.inputs, dx ?? undefined, dy ?? undefined, node.attrs) };
+  }
   const [op, taken] = skip
     ? skip === a ? ["skipMixNormSelfGrad", TAKEN.skipSelf] as const : ["skipMixNormGrad", TAKEN.skip] as const
     : other === a
