@@ -201,6 +201,24 @@ int32_t nanogpt_rms_norm(uint64_t context, uint64_t y, uint64_t x, uint32_t rows
 int32_t nanogpt_rms_norm_grad(uint64_t context, uint64_t dx, uint64_t x, uint64_t dy, uint32_t rows, uint32_t width, uint32_t dtype, double eps);
 // dx = r + that gradient, r: act[rows,width], added before the one rounding. In place: dx may be dy or r.
 int32_t nanogpt_rms_norm_grad_add(uint64_t context, uint64_t dx, uint64_t x, uint64_t dy, uint64_t r, uint32_t rows, uint32_t width, uint32_t dtype, double eps);
+// x = s[0]*a + s[1]*b and y = x / sqrt(mean(x^2) + eps) over each row, in one pass, x rounded only where it is stored.
+// a, b, x, y: act[rows,width]; s: float32[2]. rows*width at most 4294967295, here and below.
+int32_t nanogpt_mix_norm(uint64_t context, uint64_t x, uint64_t y, uint64_t a, uint64_t b, uint64_t s, uint32_t rows, uint32_t width, uint32_t dtype, double eps);
+// From the gradients dy of y and dx of x: with r = 1/sqrt(mean(x^2)+eps) and g = dx + r*dy - x * r^3 * mean(x*dy), da = r0 +
+// s[0]*g, db = r1 + s[1]*g, ds = (sum(g*a), sum(g*b)). x is made again and not rounded. dy, dx, a, b, r0, r1, da, db:
+// act[rows,width]; s, ds: float32[2]. In place: da may be dy, dx or r0.
+int32_t nanogpt_mix_norm_grad_add_both(uint64_t context, uint64_t da, uint64_t db, uint64_t ds, uint64_t dy, uint64_t dx, uint64_t a, uint64_t b, uint64_t s, uint64_t r0, uint64_t r1, uint32_t rows, uint32_t width, uint32_t dtype, double eps);
+// The same where b is a: da = r0 + (s[0] + s[1])*g, both elements of ds are sum(g*a). In place: da may be dy, dx or r0.
+int32_t nanogpt_mix_norm_self_grad_add(uint64_t context, uint64_t da, uint64_t ds, uint64_t dy, uint64_t dx, uint64_t a, uint64_t s, uint64_t r0, uint32_t rows, uint32_t width, uint32_t dtype, double eps);
+// The mix and norm with a + w[index]*skip in a's place. skip: act[rows,width]; w: float32[size].
+int32_t nanogpt_skip_mix_norm(uint64_t context, uint64_t x, uint64_t y, uint64_t a, uint64_t b, uint64_t s, uint64_t skip, uint64_t w, uint32_t rows, uint32_t width, uint32_t size, uint32_t index, uint32_t dtype, double eps);
+// Its gradient: da = s[0]*g, db = s[1]*g, dskip = s[0]*w[index]*g, ds = (sum(g*(a + w[index]*skip)), sum(g*b)), dw[index] =
+// s[0]*sum(g*skip), the other elements of dw 0. dskip: act[rows,width]; dw: float32[size]. In place: da may be dy or dx.
+int32_t nanogpt_skip_mix_norm_grad(uint64_t context, uint64_t da, uint64_t db, uint64_t ds, uint64_t dskip, uint64_t dw, uint64_t dy, uint64_t dx, uint64_t a, uint64_t b, uint64_t s, uint64_t skip, uint64_t w, uint32_t rows, uint32_t width, uint32_t size, uint32_t index, uint32_t dtype, double eps);
+// The same with r0 added to db, act[rows,width], and r1 to dw, float32[size].
+int32_t nanogpt_skip_mix_norm_grad_add_both(uint64_t context, uint64_t da, uint64_t db, uint64_t ds, uint64_t dskip, uint64_t dw, uint64_t dy, uint64_t dx, uint64_t a, uint64_t b, uint64_t s, uint64_t skip, uint64_t w, uint64_t r0, uint64_t r1, uint32_t rows, uint32_t width, uint32_t size, uint32_t index, uint32_t dtype, double eps);
+// That where skip is a: da = s[0]*(1 + w[index])*g.
+int32_t nanogpt_skip_mix_norm_self_grad_add_both(uint64_t context, uint64_t da, uint64_t db, uint64_t ds, uint64_t dw, uint64_t dy, uint64_t dx, uint64_t a, uint64_t b, uint64_t s, uint64_t w, uint64_t r0, uint64_t r1, uint32_t rows, uint32_t width, uint32_t size, uint32_t index, uint32_t dtype, double eps);
 // table[t] = cos(t*base^(-2j/D)) for j < D/2, then the sines. table: float32[T,D]. Angles in double.
 int32_t nanogpt_rope_table(uint64_t context, uint64_t table, uint32_t T, uint32_t D, double base);
 // The same for the positions position[0] + t. position: int32[1], not negative.

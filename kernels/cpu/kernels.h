@@ -29,6 +29,13 @@ int32_t select_row(uint64_t context, uint64_t y, uint64_t x, uint64_t index, uin
 int32_t rms_norm(uint64_t context, uint64_t y, uint64_t x, uint32_t rows, uint32_t width, uint32_t dtype, double eps);
 int32_t rms_norm_grad(uint64_t context, uint64_t dx, uint64_t x, uint64_t dy, uint32_t rows, uint32_t width, uint32_t dtype, double eps);
 int32_t rms_norm_grad_add(uint64_t context, uint64_t dx, uint64_t x, uint64_t dy, uint64_t r, uint32_t rows, uint32_t width, uint32_t dtype, double eps);
+int32_t mix_norm(uint64_t context, uint64_t x, uint64_t y, uint64_t a, uint64_t b, uint64_t s, uint32_t rows, uint32_t width, uint32_t dtype, double eps);
+int32_t mix_norm_grad_add_both(uint64_t context, uint64_t da, uint64_t db, uint64_t ds, uint64_t dy, uint64_t dx, uint64_t a, uint64_t b, uint64_t s, uint64_t r0, uint64_t r1, uint32_t rows, uint32_t width, uint32_t dtype, double eps);
+int32_t mix_norm_self_grad_add(uint64_t context, uint64_t da, uint64_t ds, uint64_t dy, uint64_t dx, uint64_t a, uint64_t s, uint64_t r0, uint32_t rows, uint32_t width, uint32_t dtype, double eps);
+int32_t skip_mix_norm(uint64_t context, uint64_t x, uint64_t y, uint64_t a, uint64_t b, uint64_t s, uint64_t skip, uint64_t w, uint32_t rows, uint32_t width, uint32_t size, uint32_t index, uint32_t dtype, double eps);
+int32_t skip_mix_norm_grad(uint64_t context, uint64_t da, uint64_t db, uint64_t ds, uint64_t dskip, uint64_t dw, uint64_t dy, uint64_t dx, uint64_t a, uint64_t b, uint64_t s, uint64_t skip, uint64_t w, uint32_t rows, uint32_t width, uint32_t size, uint32_t index, uint32_t dtype, double eps);
+int32_t skip_mix_norm_grad_add_both(uint64_t context, uint64_t da, uint64_t db, uint64_t ds, uint64_t dskip, uint64_t dw, uint64_t dy, uint64_t dx, uint64_t a, uint64_t b, uint64_t s, uint64_t skip, uint64_t w, uint64_t r0, uint64_t r1, uint32_t rows, uint32_t width, uint32_t size, uint32_t index, uint32_t dtype, double eps);
+int32_t skip_mix_norm_self_grad_add_both(uint64_t context, uint64_t da, uint64_t db, uint64_t ds, uint64_t dw, uint64_t dy, uint64_t dx, uint64_t a, uint64_t b, uint64_t s, uint64_t w, uint64_t r0, uint64_t r1, uint32_t rows, uint32_t width, uint32_t size, uint32_t index, uint32_t dtype, double eps);
 int32_t rope_table(uint64_t context, uint64_t table, uint32_t T, uint32_t D, double base);
 int32_t rope_table_at(uint64_t context, uint64_t table, uint64_t position, uint32_t T, uint32_t D, double base);
 int32_t rope(uint64_t context, uint64_t y, uint64_t x, uint64_t table, uint32_t N, uint32_t T, uint32_t H, uint32_t D, uint32_t inverse, uint32_t dtype);

@@ -22,12 +22,13 @@ inline void for_chunks(Context& context, int64_t count, int64_t chunk, const Bod
   });
 }
 
-// K sums over [0, count): body(begin, end, sums) gives those of one piece, which are added in order to `totals`.
+// K sums over [0, count): body(begin, end, sums) gives those of one piece, which are added in order to `totals`. Pieces are
+// whole multiples of `unit`, but for the last.
 template <int K, class Body>
-inline void sum_chunks(Context& context, int64_t count, double (&totals)[K], const Body& body) {
-  constexpr int64_t kMostChunks = 512;  // 2 sums of each are 8 KB of stack
+inline void sum_chunks(Context& context, int64_t count, double (&totals)[K], const Body& body, int64_t unit = kChunk) {
+  constexpr int64_t kMostChunks = 512;  // 3 sums of each are 12 KB of stack
   const int64_t least = (count + kMostChunks - 1) / kMostChunks;
-  const int64_t chunk = least <= kChunk ? kChunk : (least + kChunk - 1) / kChunk * kChunk;
+  const int64_t chunk = (least + unit - 1) / unit * unit;
   double partials[kMostChunks][K];
   for_chunks(context, count, chunk, [&](int64_t begin, int64_t end) { body(begin, end, partials[begin / chunk]); });
   const int64_t chunks = (count + chunk - 1) / chunk;

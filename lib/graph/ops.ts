@@ -9,6 +9,7 @@ import { CACHE_OPS } from "./ops/cache.ts";
 import { ELEMENTWISE_OPS } from "./ops/elementwise.ts";
 import { LOSS_OPS } from "./ops/loss.ts";
 import { MATRIX_OPS } from "./ops/matrices.ts";
+import { MIX_NORM_OPS } from "./ops/mix_norm.ts";
 import { MLP_OPS } from "./ops/mlp.ts";
 import { OPTIMISER_OPS } from "./ops/optimisers.ts";
 import { QKV_OPS } from "./ops/qkv.ts";
@@ -18,6 +19,7 @@ import { ROW_OPS } from "./ops/rows.ts";
 export const OPS: Readonly<Record<OpName, OpDef>> = {
   ...ELEMENTWISE_OPS,
   ...ROW_OPS,
+  ...MIX_NORM_OPS,
   ...MATRIX_OPS,
   ...MLP_OPS,
   ...QKV_OPS,

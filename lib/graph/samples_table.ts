@@ -63,6 +63,23 @@ function norms(inputs: number): Sample[] {
   );
 }
 
+/** Rows and width of what is mixed and normed: single elements, rests, whole packs, rows too long to be held. */
+const MIX_NORM_SHAPES = [[1, 1], [33, 65], [77, 48], [5, 1032], [67, 768]] as const;
+
+/** Mixes with their norms: `activations` tensors before the two coefficients, then `more`. */
+function mixNorms(activations: number, more: (x: SampleInput) => SampleInput[], attrs: Attrs = {}): Sample[] {
+  return MIX_NORM_SHAPES.map(([rows, width]) => {
+    const x = act(rows, width);
+    return {
+      inputs: [...Array.from({ length: activations }, () => x), real(2), ...more(x)],
+      attrs: { ...attrs, eps: 0.0078125 },
+    };
+  });
+}
+
+/** Weights of U-net skips, of which the second is meant. */
+const SKIP_WEIGHTS = real(3), SECOND: Attrs = { index: 1 };
+
 /** Rows N in sequences of T, H heads of width D. */
 const HEADS = [[1, 1, 1, 2], [77, 77, 3, 16], [66, 33, 2, 34], [258, 129, 1, 130], [130, 65, 5, 64]] as const;
 
@@ -323,6 +340,19 @@ export const SAMPLES: Readonly<Record<OpName, readonly Sample[]>> = {
   rmsNorm: norms(1),
   rmsNormGrad: norms(2),
   rmsNormGradAdd: norms(3),
+  mixNorm: mixNorms(2, () => []),
+  mixNormGrad: mixNorms(4, () => []),
+  mixNormGradAdd: mixNorms(4, (x) => [x]),
+  mixNormGradAddBoth: mixNorms(4, (x) => [x, x]),
+  mixNormSelfGrad: mixNorms(3, () => []),
+  mixNormSelfGradAdd: mixNorms(3, (x) => [x]),
+  skipMixNorm: mixNorms(2, (x) => [x, SKIP_WEIGHTS], SECOND),
+  skipMixNormGrad: mixNorms(4, (x) => [x, SKIP_WEIGHTS], SECOND),
+  skipMixNormGradAdd: mixNorms(4, (x) => [x, SKIP_WEIGHTS, x], SECOND),
+  skipMixNormGradAddBoth: mixNorms(4, (x) => [x, SKIP_WEIGHTS, x, SKIP_WEIGHTS], SECOND),
+  skipMixNormSelfGrad: mixNorms(4, () => [SKIP_WEIGHTS], SECOND),
+  skipMixNormSelfGradAdd: mixNorms(4, (x) => [SKIP_WEIGHTS, x], SECOND),
+  skipMixNormSelfGradAddBoth: mixNorms(4, (x) => [SKIP_WEIGHTS, x, SKIP_WEIGHTS], SECOND),
   ropeTable: [[1, 2], [77, 16], [129, 130], [2049, 6]].map(([T = 1, D = 2]) => ({
     inputs: [],
     attrs: { T, D, base: 10000, dtype: "real" },

@@ -5,7 +5,7 @@
 import { type DType, realOf } from "../base/dtype.ts";
 import { differentiate } from "../graph/autodiff.ts";
 import { GraphBuilder } from "../graph/builder.ts";
-import type { Attrs, Graph, Value } from "../graph/node.ts";
+import { at, type Attrs, type Graph, type Value } from "../graph/node.ts";
 import { MIX } from "../graph/ops/elementwise.ts";
 import { product } from "../graph/ops/matrices.ts";
 import { dropDead, replaceValues } from "../graph/rewrite.ts";
@@ -167,8 +167,7 @@ function features(b: GraphBuilder, model: ModelConfig, act: DType, text: Text): 
   let x = context.x0;
   for (let i = 0; i < model.layers; i++) {
     const skip = i >= half ? skips.pop() : undefined;
-    if (skip) x = b.one("mix", [x, skip, skipWeights], { form: MIX.skip, index: i - half });
-    x = block(context, i, x);
+    x = block(context, i, x, skip && { value: skip, weights: skipWeights, index: i - half });
     if (i < half) skips.push(x);
   }
   return norm(b, model, x);
@@ -185,14 +184,20 @@ interface BlockContext {
   v1?: Value;
 }
 
-function block(context: BlockContext, layer: number, input: Value): Value {
+/** What a block adds to its input first: weights[index] times the value. */
+interface Skip {
+  readonly value: Value;
+  readonly weights: Value;
+  readonly index: number;
+}
+
+function block(context: BlockContext, layer: number, input: Value, skip?: Skip): Value {
   const { b, model, act, text } = context;
   const { dim: C } = model;
   const real = realOf(act);
   const weight = (name: string, shape: number[]) => b.parameter(`blocks.${layer}.${name}`, shape, real);
 
-  let x = b.one("mix", [input, context.x0, weight("residual_mix", [2])], { form: MIX.pair, index: 0 });
-  const h = norm(b, model, x);
+  const [x, h] = mixed(context, [input, context.x0, weight("residual_mix", [2])], skip);
   const rotated = (name: string) =>
     b.one("matmulNormRope", [h, weight(name, [C, C]), text.rope], {
       T: text.T,
@@ -203,9 +208,18 @@ function block(context: BlockContext, layer: number, input: Value): Value {
   const k = rotated("attn.k.weight");
   const v = values(context, h, weight("attn.v.weight", [C, C]), weight("attn.value_mix", [1]));
   const y = text.attend(layer, q, k, v);
-  x = b.one("matmulAdd", [y, weight("attn.proj.weight", [C, C]), x], product(0, 1, act));
+  const z = b.one("matmulAdd", [y, weight("attn.proj.weight", [C, C]), x], product(0, 1, act));
   const up = weight("mlp.up.weight", [4 * C, C]);
-  return b.one("mlp", [norm(b, model, x), up, weight("mlp.down.weight", [C, 4 * C]), x]);
+  return b.one("mlp", [norm(b, model, z), up, weight("mlp.down.weight", [C, 4 * C]), z]);
+}
+
+/** A block's residual stream, mixed from its input, with the skip added, and x0; and its norm. */
+function mixed({ b, model }: BlockContext, inputs: readonly Value[], skip?: Skip): [Value, Value] {
+  const eps = model.normEps;
+  const made = skip
+    ? b.apply("skipMixNorm", [...inputs, skip.value, skip.weights], { index: skip.index, eps })
+    : b.apply("mixNorm", inputs, { eps });
+  return [at(made, 0), at(made, 1)];
 }
 
 /** The block's values, mixed with those of block 0, which mixes with itself. */

@@ -104,6 +104,19 @@ const GROUP_OF: Readonly<Record<OpName, Group | null>> = {
   rmsNorm: "norms and mixes",
   rmsNormGrad: "norms and mixes",
   rmsNormGradAdd: "norms and mixes",
+  mixNorm: "norms and mixes",
+  mixNormGrad: "norms and mixes",
+  mixNormGradAdd: "norms and mixes",
+  mixNormGradAddBoth: "norms and mixes",
+  mixNormSelfGrad: "norms and mixes",
+  mixNormSelfGradAdd: "norms and mixes",
+  skipMixNorm: "norms and mixes",
+  skipMixNormGrad: "norms and mixes",
+  skipMixNormGradAdd: "norms and mixes",
+  skipMixNormGradAddBoth: "norms and mixes",
+  skipMixNormSelfGrad: "norms and mixes",
+  skipMixNormSelfGradAdd: "norms and mixes",
+  skipMixNormSelfGradAddBoth: "norms and mixes",
   ropeTable: "q, k, v",
   ropeTableAt: "q, k, v",
   rope: "q, k, v",
@@ -143,7 +156,7 @@ const GROUP_OF_PARAMETER: readonly [RegExp, Group][] = [
 ];
 
 /** Ops of the forward pass that no gradient rule uses: in the backward pass their results are made again. */
-const FORWARD_ONLY: readonly OpName[] = ["rmsNorm", "mix", "reluSquared"];
+const FORWARD_ONLY: readonly OpName[] = ["rmsNorm", "mix", "mixNorm", "skipMixNorm", "reluSquared"];
 
 function groupOf(step: KernelStep): Group {
   if (step.phase === "update") return "optimisers";

@@ -6,8 +6,10 @@
 import type { DType } from "../base/dtype.ts";
 import type { Tolerance } from "../base/compare.ts";
 import { InternalError } from "../base/errors.ts";
+import { elementCount } from "../base/shape.ts";
 import { at, numberAttr } from "../graph/node.ts";
 import type { OpName } from "../graph/op.ts";
+import { OPS } from "../graph/ops.ts";
 import type { Case } from "../graph/samples.ts";
 import { MARKS } from "./marks.ts";
 
@@ -117,6 +119,55 @@ const normGrad: Row = {
   size: normGradSize(0, 1, (c) => numberAttr(c.attrs, "width")),
 };
 
+/** Of the mixed rows of inputs from number `first` on: the largest summand, and the smallest root mean square of a row. */
+function mixedSizes(w: Weighed, first: number): { summand: number; row: number } {
+  const names = OPS[w.case.op].inputs;
+  const named = (name: string) => {
+    const i = names.indexOf(name);
+    return i < 0 ? undefined : input(w, i);
+  };
+  const a = input(w, first), s = named("s") ?? [];
+  const b = named("b") ?? a;
+  const weight = at([...named("w") ?? [0]], named("w") ? numberAttr(w.case.attrs, "index") : 0);
+  const skip = named("skip") ?? a;
+  const [s0 = NaN, s1 = NaN] = s;
+  const x = a.map((value, i) => s0 * (value + weight * (skip[i] ?? NaN)) + s1 * (b[i] ?? NaN));
+  const [, width = 1] = at(w.case.inputs, first).shape;
+  let row = Infinity;
+  for (let i = 0; i < x.length; i += width) row = Math.min(row, rms(x.subarray(i, i + width)));
+  const summand = Math.max(
+    Math.abs(s0) * largest(a),
+    Math.abs(s0 * weight) * largest(skip),
+    Math.abs(s1) * largest(b),
+  );
+  return { summand, row: Math.hypot(row, Math.sqrt(numberAttr(w.case.attrs, "eps"))) };
+}
+
+const mixNorm: Row = {
+  reason:
+    "a few float32 roundings of the summands, which may cancel; y divides them by the row's root mean square",
+  inside: few,
+  size(w, output) {
+    const { summand, row } = mixedSizes(w, 0);
+    return output === 0 ? summand : summand / row;
+  },
+};
+
+/** The gradient of a mix with its norm, or that and summands. */
+const mixNormGrad: Row = {
+  reason:
+    "a few float32 roundings of dx, of the norm's two terms and of the summands that the row is mixed of",
+  inside: few,
+  size(w, output) {
+    const { summand, row } = mixedSizes(w, 2);
+    const dRow = largest(input(w, 1)) + largest(input(w, 0)) * (1 + summand / row) / row;
+    const { shape } = at(w.case.outputs, output);
+    if (shape.length > 1) return dRow * (1 + summand);
+    // ds and dw: sums of products with activations of size about 1.
+    return dRow * Math.sqrt(elementCount(at(w.case.inputs, 0).shape)) * norm(input(w, 2)) * (1 + summand);
+  },
+};
+
 const headWidth = (c: Case) => (at(c.inputs, 0).shape[1] ?? NaN) / numberAttr(c.attrs, "heads");
 
 /** The bounds, op by op; null where no device has a kernel. Newton-Schulz has the pass marks of golden files instead. */
@@ -156,6 +207,19 @@ const OP_TOLERANCES: Readonly<Record<OpName, Row | null>> = {
   rmsNorm: pointwise,
   rmsNormGrad: normGrad,
   rmsNormGradAdd: normGrad,
+  mixNorm,
+  mixNormGrad: null,
+  mixNormGradAdd: null,
+  mixNormGradAddBoth: mixNormGrad,
+  mixNormSelfGrad: null,
+  mixNormSelfGradAdd: mixNormGrad,
+  skipMixNorm: mixNorm,
+  skipMixNormGrad: mixNormGrad,
+  skipMixNormGradAdd: null,
+  skipMixNormGradAddBoth: mixNormGrad,
+  skipMixNormSelfGrad: null,
+  skipMixNormSelfGradAdd: null,
+  skipMixNormSelfGradAddBoth: mixNormGrad,
   ropeTable: angles,
   ropeTableAt: angles,
   rope: pointwise,
