@@ -63,3 +63,39 @@ Deno.test(
       assertThrows(bind("nanogpt_nesterov", [16, 0, 3, 3], 5), RunError, noSlot);
     }),
 );
+
+Deno.test(
+  "attention over a ring refuses a mask that reaches further back than the ring, and a position below 0",
+  {
+    ignore: SETS.length === 0,
+  },
+  () => {
+    const [set] = SETS;
+    if (set === undefined) throw new Error("no library, so the test should have been left out");
+    const device = openSet(set, 1);
+    const memory = device.allocate(512);
+    try {
+      // Two queries of one head of width 2, a ring of 4 rows.
+      const tensors = ["f32", "f32", "f32", "f32", "i32", "i32"] as const;
+      const refs = tensors.map((dtype, i) => ({ offset: 64 * i, count: dtype === "i32" ? 2 : 8, dtype }));
+      const call = device.bind("nanogpt_attention_cached", memory, refs, [2, 4, 1, 2, 0]);
+      const attend = (position: number, ...start: number[]) => {
+        memory.upload(256, new Uint8Array(Int32Array.from(start).buffer));
+        memory.upload(320, new Uint8Array(Int32Array.of(position).buffer));
+        call();
+      };
+      attend(6, 4, 7);
+      assertThrows(() => attend(6, 3, 7), RunError, "expected start[0] in 4..6, found 3");
+      assertThrows(() => attend(6, 5, 4), RunError, "expected start[1] in 5..7, found 4");
+      assertThrows(() => attend(6, 4, 8), RunError, "expected start[1] in 4..7, found 8");
+      assertThrows(
+        () => attend(-1, 0, 0),
+        RunError,
+        "expected a position of 2 rows in 0..2147483647, found -1",
+      );
+    } finally {
+      memory.free();
+      device.close();
+    }
+  },
+);
