@@ -69,7 +69,9 @@ export function plannedExchange(plan: Plan): Exchange {
       step.kind === "collective" && step.tensors.some(({ name }) => lastingOf(plan, name).kind === wanted)
     ).reduce((sum, step) => sum + step.bytes, 0);
   const backward = stepsOf(ACCUMULATE_LAST);
-  const afterwards = backward.slice(backward.findLastIndex(({ kind }) => kind === "kernel") + 1);
+  // Of the guard, which belongs to the update, no bytes can hide behind.
+  const lastPass = backward.findLastIndex(({ kind, phase }) => kind === "kernel" && phase !== "update");
+  const afterwards = backward.slice(lastPass + 1);
   const gatherBytes = bytesOf(stepsOf("update"), "parameter");
   return {
     scatterBytes: bytesOf(backward, "gradient"),
