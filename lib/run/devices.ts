@@ -160,8 +160,9 @@ export function activationType(kind: DeviceKind, precision: Precision): DType {
 
 /**
  * How to plan: the reference device has no fused kernels and recomputes nothing; a GPU takes the fastest form of a kernel
- * that the shapes and the wish for a fixed order of sums allow, and recomputes nothing either: its memory has room, its bandwidth is the limit (at 65,536 tokens
- * of the record's model 21 GB instead of 17, for 4 ms of a step of 121: nanogpt plan --target h100x8).
+ * that the shapes and the wish for a fixed order of sums allow, and recomputes nothing either: its memory has room, its
+ * bandwidth is the limit (at 65,536 tokens of the record's model 21 GB instead of 17, for 4 ms of a step of 121: nanogpt plan
+ * --target h100x8).
  */
 export function planOptionsFor(
   { kind, isa = NEWEST_CHIP, gemm, deterministic = true }: PlanTarget,
