@@ -197,6 +197,7 @@ int32_t attention_grad_wgmma(Check& check, const AttentionGradParams& params, ui
   cut(maps.grad.shape, kRows);
   if (form == NANOGPT_FORM_WGMMA_ADD) {
     // dq's sums come first in the workspace.
+    if (const int32_t status = check_addresses(check, form, {address_of(params.delta)})) return status;
     maps.dq_sums = params.delta;
     maps.grad.delta += uint64_t{s.N / s.T} * blocks_for(s.T, kGroupRows) * s.H * kDqTile;
   }

@@ -1,6 +1,6 @@
 // Which form of a kernel with matrix products a GPU runs, by op, shape, type and chip: the fastest one whose limits the
-// shapes keep, of those with a fixed order of sums where that is asked for. The one place that chooses; launchers check the same limits and refuse. Other devices have one form and are
-// not asked. May import lib/base and the graph.
+// shapes keep, of those with a fixed order of sums where that is asked for. The one place that chooses; launchers check
+// the same limits and refuse. Other devices have one form and are not asked. May import lib/base and the graph.
 
 import { bytesOf } from "../base/dtype.ts";
 import { InternalError } from "../base/errors.ts";
