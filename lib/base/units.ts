@@ -61,5 +61,6 @@ export function formatTable(rows: readonly (readonly string[])[], left: readonly
 export function formatWorkers(
   { kind, threads }: { readonly kind: string; readonly threads: number },
 ): string {
-  return `${threads} ${kind === "cuda" || kind === "emulated" ? "processors" : "threads"}`;
+  const noun = kind === "cuda" || kind === "emulated" ? "processor" : "thread";
+  return `${threads} ${noun}${threads === 1 ? "" : "s"}`;
 }

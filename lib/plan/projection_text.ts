@@ -42,7 +42,7 @@ const HOW: Readonly<Record<Fusion["group"], string>> = {
   "recomputation": "kept: there is room",
   "optimisers": "matrices of a shape in one batch, no float32 in between",
   "other": "not there",
-  "communication": "gradients in bf16",
+  "communication": "gradients and weights in bf16, weights gathered beside the next forward pass",
   "launch gaps": "fewer kernels",
 };
 

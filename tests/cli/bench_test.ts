@@ -23,7 +23,7 @@ Deno.test("bench loader --json prints one object with every field", async () => 
   assertEquals([code, stdout.trimEnd().split("\n").length], [0, 1]);
   assertMatch(
     stderr,
-    /^machine .*\nisa .*, 1 threads\npeak .*FLOP\/s bf16, .*B\/s of memory; measured just now\n$/,
+    /^machine .*\nisa .*, 1 thread\npeak .*FLOP\/s bf16, .*B\/s of memory; measured just now\n$/,
   );
   const found = JSON.parse(stdout);
   assertEquals(Object.keys(found).slice(0, FIELDS.length), FIELDS);

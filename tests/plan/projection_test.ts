@@ -4,12 +4,11 @@
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import { UserError } from "../../lib/base/errors.ts";
 import { PRESETS } from "../../lib/config/presets.ts";
-import { PRESET_NAMES, type PresetName } from "../../lib/config/schema.ts";
+import { PRESET_NAMES } from "../../lib/config/schema.ts";
 import { ACCUMULATE_FIRST, ACCUMULATE_NEXT } from "../../lib/plan/build.ts";
 import { programOf, sumOf } from "../../lib/plan/plan.ts";
 import {
   project,
-  type ProjectedRow,
   type Projection,
   type ProjectionRequest,
   projectSteps,
@@ -18,59 +17,20 @@ import {
 import { formatProjection } from "../../lib/plan/projection_text.ts";
 import { costOf } from "../../lib/plan/report.ts";
 import { rateOf, targetOf, type Work } from "../../lib/plan/targets.ts";
-import { planRun } from "../../lib/run/programs.ts";
-
-function requestOf(
-  preset: PresetName,
-  name: string,
-  { kind = "cpu", softcap = 30, deterministic = true }: {
-    readonly kind?: "cpu" | "cuda";
-    readonly softcap?: number;
-    readonly deterministic?: boolean;
-  } = {},
-): ProjectionRequest {
-  const { model: { softcap: _, ...others }, optim, data, schedule } = PRESETS[preset].values;
-  const model = { ...others, softcap };
-  const { sequenceLength, deviceBatchSequences, batchSequences } = data;
-  const target = targetOf(name);
-  const microbatches = sequencesPerRank(data, target) / deviceBatchSequences;
-  const rank = { rank: 0, ranks: target.ranks };
-  const training = { optim, microbatches: batchSequences / deviceBatchSequences, rank };
-  const sizes = { model, sequenceLength, deviceBatchSequences };
-  const plan = planRun({ ...sizes, kind, deterministic, precision: "bf16", training, evaluate: true });
-  return { ...sizes, plan, target, microbatches, nsSteps: optim.nsSteps, steps: schedule.steps };
-}
-
-const RECORD_REQUEST = requestOf("speedrun-2024-11-19", "h100x8");
-const REPORT = project(RECORD_REQUEST);
-
-/** The record's sizes once more, for numbers worked out here. */
-const [N, C, V, L] = [65536, 768, 50304, 12];
-const S = 2 * N * C;
-const H100 = RECORD_REQUEST.target.machine;
-
-function rowOf(
-  { rows }: Projection,
-  name: string,
-  shapes: string,
-  phase?: ProjectedRow["phase"],
-): ProjectedRow {
-  const found = rows.filter((row) =>
-    row.name === name && row.shapes === shapes && (phase ?? row.phase) === row.phase
-  );
-  assertEquals(found.length, 1, `${name} ${shapes}`);
-  return found[0] as ProjectedRow;
-}
-
-/** Rounding of sums of products of whole numbers below 2^53: nothing but the order of a few additions. */
-const EXACT = 1e-9;
-
-function assertNear(actual: number, expected: number, share: number, what = ""): void {
-  assert(
-    Math.abs(actual - expected) <= share * Math.abs(expected),
-    `${what}: ${actual}, expected ${expected}`,
-  );
-}
+import {
+  assertNear,
+  C,
+  EXACT,
+  H100,
+  L,
+  N,
+  RECORD_REQUEST,
+  REPORT,
+  requestOf,
+  rowOf,
+  S,
+  V,
+} from "./projection_requests.ts";
 
 Deno.test("rows of the plan, worked out by hand: products, with relu squared or a residual too, gradients, a pass", () => {
   const { planned } = REPORT;
