@@ -179,7 +179,7 @@ export function ranksOf(request: DeviceRequest, microbatches: number, asked: num
     throw new UserError(`--ranks ${asked} takes a GPU for each rank, this machine has ${gpus}`);
   }
   if (asked !== undefined) return asked;
-  let most = Math.min(gpus, microbatches);
+  let most = Math.max(1, Math.min(gpus, microbatches));
   while (microbatches % most !== 0) most--;
   return most;
 }

@@ -79,9 +79,10 @@ const CASES: Record<string, Case> = {
   },
   "a gradient that overflows under a finite loss": {
     edit: (name, values) => {
-      // Block 0 gives zeros, which block 1 multiplies by large numbers: zeros still, but not so on the way back.
+      // Block 0 gives zeros, which large numbers multiply: zeros still, but not so on the way back.
       if (name === "blocks.0.residual_mix") values.set([0, 0]);
-      if (name === "blocks.1.residual_mix") values.set([3e38, 1]);
+      if (name === "blocks.0.attn.proj.weight") values.fill(3e38);
+      if (name === "blocks.1.residual_mix") values.set([1000, 1]);
       if (name === "skip_weights") values.fill(1000);
     },
     every: 0,
