@@ -13,7 +13,6 @@ import {
   mustRun,
   namesIn,
   run,
-  sets,
   Started,
   trainArgs,
 } from "./small_run.ts";
@@ -68,18 +67,16 @@ Deno.test("Ranks on the cpu", (t) =>
       await mustRun([...args(folder), "--ranks", "2", "--out", again]);
       assertEquals([courseOf(again), await checkpointDigest(again, 12)], [courseOf(two), digest]);
     });
-    await t.step("go on from a checkpoint: as many to the same bits, more or fewer as those", async () => {
+    await t.step("go on from a checkpoint: as many to the same bits, more as more do", async () => {
       const path = join(two, "checkpoints", "step-000006");
       const course = courseOf(two);
       await mustRun(["train", "--resume", path, "--ranks", "2"]);
       assertEquals([courseOf(two), await checkpointDigest(two, 12)], [course, digest]);
-      for (const ranks of ["4", "1"]) {
-        await mustRun(["train", "--resume", path, "--ranks", ranks]);
-        assertSameCourse(two, four, 1, MARKS.fp32.run);
-        assertEquals(courseOf(two).slice(0, 6), course.slice(0, 6));
-        // The seventh step begins from the same bits.
-        assertEquals(courseOf(two)[6]?.trainLoss, course[6]?.trainLoss);
-      }
+      await mustRun(["train", "--resume", path, "--ranks", "4"]);
+      assertSameCourse(two, four, 1, MARKS.fp32.run);
+      assertEquals(courseOf(two).slice(0, 6), course.slice(0, 6));
+      // The seventh step begins from the same bits.
+      assertEquals(courseOf(two)[6]?.trainLoss, course[6]?.trainLoss);
     });
     await t.step("leave a checkpoint that one rank evaluates", async () => {
       const { stdout } = await mustRun(["eval", four, "--json"]);

@@ -73,13 +73,15 @@ function compressed(bytes: Uint8Array, result: string): Uint8Array {
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
-  const made = zlib.zstdCompressSync(bytes, {
+  const options = {
+    pledgedSrcSize: bytes.length, // else zstd takes, and clears, tables for the longest of files: half a second for each
     params: {
       [zlib.constants.ZSTD_c_compressionLevel]: levelFor(bytes.length),
       [zlib.constants.ZSTD_c_enableLongDistanceMatching]: 1,
       [zlib.constants.ZSTD_c_windowLog]: WINDOW_LOG,
     },
-  });
+  };
+  const made = zlib.zstdCompressSync(bytes, options);
   Deno.mkdirSync(join(result, ".."), { recursive: true });
   Deno.writeFileSync(`${result}.new`, made);
   Deno.renameSync(`${result}.new`, result);
