@@ -167,7 +167,6 @@ Deno.test("Ranks on emulated GPUs", { ignore: NO_EMULATED }, () =>
       join(gpu, "checkpoints", "step-000002"),
       "--ranks",
       "4",
-      ...sets({}),
     ]);
     assertSameCourse(gpu, cpu, 0, MARKS.fp32.run);
   }));
