@@ -67,6 +67,14 @@ class ArgumentCheck {
     return *this;
   }
 
+  // Ranks of a group: at least two, and no more than anyone has.
+  ArgumentCheck& ranks(uint32_t value) {
+    constexpr uint32_t kMostRanks = 1024;
+    if (!failed() && (value < 2 || value > kMostRanks))
+      status_ = context_.fail(NANOGPT_INVALID, "Kernel %s: expected ranks from 2 to %u, found %u", op_, kMostRanks, value);
+    return *this;
+  }
+
   // A batch of matrices of rows x cols: none of the three 0, as many as a grid is deep, and their elements are 32 bits' worth.
   ArgumentCheck& matrices(uint32_t batch, uint32_t rows, uint32_t cols) {
     constexpr uint32_t kMostMatrices = 65535;

@@ -35,8 +35,6 @@ namespace {
 
 using Check = ArgumentCheck<Context>;
 
-constexpr uint32_t kMostRanks = 1024;
-
 // What an id holds; the rest of its bytes are 0. The process and the mark keep addresses of others from being followed.
 struct GroupId {
   uint64_t mark;
@@ -45,11 +43,6 @@ struct GroupId {
 };
 static_assert(sizeof(GroupId) <= NANOGPT_GROUP_ID_BYTES);
 constexpr uint64_t kMark = 0x70756f7267747067;
-
-int32_t check_ranks(Check& check, uint32_t ranks) {
-  if (check.failed() || (ranks >= 2 && ranks <= kMostRanks)) return check.status();
-  return check.context().fail(NANOGPT_INVALID, "Kernel %s: expected ranks from 2 to %u, found %u", check.op(), kMostRanks, ranks);
-}
 
 int32_t make_id(Context& context, uint64_t id, uint32_t ranks) {
   const auto group = std::make_shared<Group>(ranks);
@@ -222,17 +215,14 @@ using namespace nanogpt;
 NANOGPT_EXPORT int32_t nanogpt_group_id(uint64_t context, uint64_t id, uint32_t ranks) {
   if (context == 0) return NANOGPT_INVALID;
   Check check(context, "group_id");
-  check.address("id", id);
-  if (const int32_t status = check_ranks(check, ranks)) return status;
+  if (check.address("id", id).ranks(ranks).failed()) return check.status();
   return without_exceptions(check.context(), [&] { return make_id(check.context(), id, ranks); });
 }
 
 NANOGPT_EXPORT int32_t nanogpt_group_join(uint64_t context, uint64_t id, uint32_t rank, uint32_t ranks) {
   if (context == 0) return NANOGPT_INVALID;
   Check check(context, "group_join");
-  check.address("id", id);
-  if (const int32_t status = check_ranks(check, ranks)) return status;
-  if (check.below("rank", rank, "ranks", ranks).failed()) return check.status();
+  if (check.address("id", id).ranks(ranks).below("rank", rank, "ranks", ranks).failed()) return check.status();
   return join(check.context(), id, rank, ranks);
 }
 

@@ -3,6 +3,7 @@
 // sums over a row and over all rows are double. May include the other headers of this directory and the standard library.
 #include "check.h"
 #include "kernels.h"
+#include "norm.h"
 #include "reduce.h"
 
 namespace nanogpt::NANOGPT_ISA_NAMESPACE {
@@ -67,7 +68,7 @@ void mix_norm_row(T* x, T* y, Terms<T, K> terms, int64_t width, double eps) {
     const vf v = terms.sum(i, lanes);
     squares.add_product(v, v);
   });
-  const float r = static_cast<float>(1.0 / __builtin_sqrt(squares.total() / static_cast<double>(width) + eps));
+  const float r = static_cast<float>(norm_factor(squares, width, eps));
   by_vectors(width, [&](int64_t i, auto lanes) {
     const vf v = terms.sum(i, lanes);
     store(x + i, v, lanes);
@@ -106,11 +107,9 @@ TermSums<K> mix_norm_grad_row(Targets<T, K> to, const T* dy, const T* dx, Terms<
     squares.add_product(v, v);
     products.add_product(v, load(dy + i, lanes));
   });
-  const double r = 1.0 / __builtin_sqrt(squares.total() / static_cast<double>(width) + eps);
-  const float for_dy = static_cast<float>(r);
-  const float for_x = static_cast<float>(r * r * r * (products.total() / static_cast<double>(width)));
+  const NormGradFactors f = norm_grad_factors(squares, products, width, eps);
   by_vectors(width, [&](int64_t i, auto lanes) {
-    const vf g = load(dx + i, lanes) + (for_dy * load(dy + i, lanes) - for_x * terms.sum(i, lanes));
+    const vf g = load(dx + i, lanes) + (f.for_dy * load(dy + i, lanes) - f.for_x * terms.sum(i, lanes));
     for (int k = 0; k < K; k++) sums.of[k].add_product(g, load(terms.x[k] + i, lanes));
     for (int k = 0; k < K; k++) {
       const vf d = terms.c[k] * g;

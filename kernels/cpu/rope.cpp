@@ -4,6 +4,7 @@
 // May include the other headers of this directory and the standard library.
 #include "check.h"
 #include "kernels.h"
+#include "norm.h"
 #include "reduce.h"
 
 namespace nanogpt::NANOGPT_ISA_NAMESPACE {
@@ -61,7 +62,7 @@ float norm_rotate_row(T* y, const T* x, const float* angles, int64_t D, double e
     const vf v = load(x + i, lanes);
     squares.add_product(v, v);
   });
-  const float r = static_cast<float>(1.0 / __builtin_sqrt(squares.total() / static_cast<double>(D) + eps));
+  const float r = static_cast<float>(norm_factor(squares, D, eps));
   by_vectors(half, [&](int64_t i, auto lanes) {
     const vf a = r * load(x + i, lanes), b = r * load(x + half + i, lanes);
     const vf c = load(angles + i, lanes), s = load(angles + half + i, lanes);

@@ -3,6 +3,7 @@
 // May include the other headers of this directory and the standard library.
 #include "check.h"
 #include "kernels.h"
+#include "norm.h"
 #include "reduce.h"
 #include "summand.h"
 
@@ -26,7 +27,7 @@ void norm_row(T* y, const T* x, int64_t width, double eps) {
     const vf v = load(x + i, lanes);
     squares.add_product(v, v);
   });
-  const float r = static_cast<float>(1.0 / __builtin_sqrt(squares.total() / static_cast<double>(width) + eps));
+  const float r = static_cast<float>(norm_factor(squares, width, eps));
   by_vectors(width, [&](int64_t i, auto lanes) { store(y + i, r * load(x + i, lanes), lanes); });
 }
 
@@ -39,11 +40,9 @@ void norm_grad_row(T* dx, const T* x, const T* dy, Summand with, int64_t width, 
     squares.add_product(v, v);
     products.add_product(v, load(dy + i, lanes));
   });
-  const double r = 1.0 / __builtin_sqrt(squares.total() / static_cast<double>(width) + eps);
-  const float for_dy = static_cast<float>(r);
-  const float for_x = static_cast<float>(r * r * r * (products.total() / static_cast<double>(width)));
+  const NormGradFactors f = norm_grad_factors(squares, products, width, eps);
   by_vectors(width, [&](int64_t i, auto lanes) {
-    store(dx + i, with(i, for_dy * load(dy + i, lanes) - for_x * load(x + i, lanes), lanes), lanes);
+    store(dx + i, with(i, f.for_dy * load(dy + i, lanes) - f.for_x * load(x + i, lanes), lanes), lanes);
   });
 }
 

@@ -30,15 +30,9 @@ Communicator::~Communicator() {
 namespace {
 
 static_assert(sizeof(NcclUniqueId) == NANOGPT_GROUP_ID_BYTES);
-constexpr uint32_t kMostRanks = 1024;
 
 int32_t refuse(Context& context, const Nccl& nccl, NcclResult result, const char* doing, const char* what) {
   return context.fail(NANOGPT_INTERNAL, "NCCL failed while %s %s: %s", doing, what, nccl.get_error_string(result));
-}
-
-int32_t check_ranks(Check& check, uint32_t ranks) {
-  if (check.failed() || (ranks >= 2 && ranks <= kMostRanks)) return check.status();
-  return check.context().fail(NANOGPT_INVALID, "Kernel %s: expected ranks from 2 to %u, found %u", check.op(), kMostRanks, ranks);
 }
 
 int32_t refuse(Context& context, Result result, const char* doing, const char* what) {
@@ -82,8 +76,7 @@ using namespace nanogpt::cuda;
 NANOGPT_EXPORT int32_t nanogpt_group_id(uint64_t context, uint64_t id, uint32_t ranks) {
   if (context == 0) return NANOGPT_INVALID;
   Check check(context, "group_id");
-  check.address("id", id);
-  if (const int32_t status = check_ranks(check, ranks)) return status;
+  if (check.address("id", id).ranks(ranks).failed()) return check.status();
   const OpenedNccl opened = open_nccl();
   if (opened.nccl == nullptr) return check.context().fail(NANOGPT_UNSUPPORTED, "%s", opened.why);
   NcclUniqueId made;
@@ -96,9 +89,7 @@ NANOGPT_EXPORT int32_t nanogpt_group_id(uint64_t context, uint64_t id, uint32_t 
 NANOGPT_EXPORT int32_t nanogpt_group_join(uint64_t context, uint64_t id, uint32_t rank, uint32_t ranks) {
   if (context == 0) return NANOGPT_INVALID;
   Check check(context, "group_join");
-  check.address("id", id);
-  if (const int32_t status = check_ranks(check, ranks)) return status;
-  if (check.below("rank", rank, "ranks", ranks).failed()) return check.status();
+  if (check.address("id", id).ranks(ranks).below("rank", rank, "ranks", ranks).failed()) return check.status();
   Context& c = check.context();
   if (const Communicator* const group = c.communicator().get())
     return c.fail(NANOGPT_INVALID, "This context is rank %u of a group already: a context joins once", group->rank());

@@ -43,21 +43,15 @@ export async function runTraining(training: Training, means: TrainingMeans): Pro
   const { resolved, folder, isNew, resume } = training;
   const { context, stop, view } = means;
   const { assets, environment: { isa, emulation } } = context;
-  const shared = {
-    kind: "train" as const,
-    resolved,
-    assets,
-    environment: { isa, emulation },
-    folder,
-    resume,
-    stop,
-  };
   const workers: Worker[] = [];
   try {
-    const requests = placesFor(rankCount(resolved.config, context, means.ranks))
-      .map((place) => ({ ...shared, place }));
-    workers.push(...requests.map(() => context.startWorker()));
-    return await Promise.race([followFirst(workers, requests, means), othersFailure(workers, requests)]);
+    const ends = placesFor(rankCount(resolved.config, context, means.ranks)).map((place) => {
+      const worker = context.startWorker();
+      workers.push(worker);
+      const request = { resolved, assets, environment: { isa, emulation }, folder, resume, stop, place };
+      return follow(worker, { kind: "train", ...request }, means);
+    });
+    return await Promise.race(ends);
   } finally {
     workers.forEach((worker) => worker.terminate());
     if (view.started) await leaveReport([folder], folder, assets.page, (text) => view.note(text));
@@ -94,48 +88,32 @@ function rankCount(
   return ranksOf(request, data.batchSequences / data.deviceBatchSequences, asked);
 }
 
-/** Starts the first rank's worker and shows its events until the run ends. Where another rank has failed, waits for ever. */
-function followFirst(
-  [worker]: readonly Worker[],
-  [request]: readonly TrainRequest[],
-  { view, heard }: TrainingMeans,
-): Promise<TrainingEnd> {
+/** How long another rank's failure waits for the first rank to say why itself, if it can: longer than ranks meet apart. */
+const FIRST_RANK_MS = 2000;
+
+/**
+ * Starts a rank's worker. The first one's events are shown until the run ends; the others have none, and end the run only by
+ * failing. A rank that ended because another one failed does not end it: that one does.
+ */
+function follow(worker: Worker, request: TrainRequest, { view, heard }: TrainingMeans): Promise<TrainingEnd> {
+  const isFirst = request.place.rank === 0;
   return new Promise((done, fail) => {
-    listen(worker, request, fail, (event) => {
+    const failed = (error: Error) => isFirst ? fail(error) : setTimeout(() => fail(error), FIRST_RANK_MS);
+    worker.onmessage = ({ data: event }: MessageEvent<TrainEvent>) => {
+      if (event.kind === "failed") {
+        failed(reviveError(event.error));
+        return;
+      }
       view.show(event);
       heard?.(event);
       if (event.kind === "end") done(event);
-    });
+    };
+    worker.onerror = (event) => {
+      event.preventDefault();
+      failed(new InternalError(`The training worker failed: ${event.message}`));
+    };
+    worker.postMessage(request);
   });
-}
-
-/** Starts the other ranks' workers; rejects where one of them fails, once the first rank has had time to say why itself. */
-function othersFailure(workers: readonly Worker[], requests: readonly TrainRequest[]): Promise<never> {
-  return new Promise((_, fail) => {
-    const later = (error: Error) => setTimeout(() => fail(error), FIRST_RANK_MS);
-    workers.slice(1).forEach((worker, i) => listen(worker, requests[i + 1], later, () => {}));
-  });
-}
-
-/** Long enough for a rank that waits for another to find that it has left. */
-const FIRST_RANK_MS = 2000;
-
-function listen(
-  worker: Worker | undefined,
-  request: TrainRequest | undefined,
-  fail: (error: Error) => void,
-  heard: (event: TrainEvent) => void,
-): void {
-  if (!worker || !request) throw new InternalError("a run has no rank");
-  worker.onmessage = ({ data: event }: MessageEvent<TrainEvent>) => {
-    if (event.kind === "failed") fail(reviveError(event.error));
-    else heard(event);
-  };
-  worker.onerror = (event) => {
-    event.preventDefault();
-    fail(new InternalError(`The training worker failed: ${event.message}`));
-  };
-  worker.postMessage(request);
 }
 
 /** First SIGINT or SIGTERM: finish the step and write a checkpoint. Second: leave at once. SIGHUP: go on without a terminal. */

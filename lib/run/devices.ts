@@ -210,7 +210,7 @@ export function activationType(kind: DeviceKind, precision: Precision): DType {
 /**
  * How to plan: the reference device has no fused kernels and recomputes nothing; a GPU takes the fastest form of a kernel
  * that the shapes and the wish for a fixed order of sums allow, and recomputes nothing either: its memory has room, its
- * bandwidth is the limit (at 65,536 tokens of the record's model 20 GB instead of 17, for 3 ms of a step of 118: nanogpt plan
+ * bandwidth is the limit (at 65,536 tokens of the record's model 20 GB instead of 17, for 3 ms of a step of 117: nanogpt plan
  * --target h100x8).
  */
 export function planOptionsFor(

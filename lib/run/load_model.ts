@@ -9,8 +9,8 @@ import { type Checkpoint, restoreTensors } from "./checkpoint.ts";
 import { type Precision, targetOf, usableBytes } from "./devices.ts";
 import { Executor } from "./executor.ts";
 import { parameterTargets } from "./model_state.ts";
-import { LONE, Ranks } from "./ranks.ts";
 import { planRun } from "./programs.ts";
+import { LONE, Ranks } from "./ranks.ts";
 
 /** Which forward-only programs are wanted, and in sequences of what length. */
 export interface ForwardRequest {

@@ -44,12 +44,12 @@ export class Ranks implements Rank {
   readonly #bytes: Uint8Array;
 
   constructor({ rank, ranks, shared }: RankPlace) {
-    const memory = shared ?? new SharedArrayBuffer(CONTROL_BYTES + 8 * SLOT + PIECE_BYTES);
+    const memory = shared ?? new SharedArrayBuffer(CONTROL_BYTES); // a lone rank tells nothing
     this.rank = rank;
     this.ranks = ranks;
     this.#control = new Int32Array(memory, 0, CONTROL_BYTES / 4);
-    this.#numbers = new Float64Array(memory, CONTROL_BYTES, SLOT * ranks);
-    this.#bytes = new Uint8Array(memory, CONTROL_BYTES + 8 * SLOT * ranks, PIECE_BYTES);
+    this.#numbers = new Float64Array(memory, CONTROL_BYTES, shared ? SLOT * ranks : 0);
+    this.#bytes = new Uint8Array(memory, CONTROL_BYTES + this.#numbers.byteLength);
   }
 
   /** Whether this is the rank that writes the run's files and tells of it. */
@@ -81,6 +81,7 @@ export class Ranks implements Rank {
 
   /** The numbers of all ranks, by rank; each must give as many. */
   gather(numbers: readonly number[]): number[][] {
+    if (this.ranks === 1) return [[...numbers]];
     const found = Array.from({ length: this.ranks }, (): number[] => []);
     for (let first = 0; first < numbers.length; first += SLOT) {
       const part = numbers.slice(first, first + SLOT);
@@ -110,6 +111,7 @@ export class Ranks implements Rank {
 
   /** Gives `bytes` of rank `from` to all: there they are read, elsewhere overwritten. */
   share(from: number, bytes: Uint8Array): void {
+    if (this.ranks === 1) return;
     for (let first = 0; first < bytes.length; first += PIECE_BYTES) {
       const part = bytes.subarray(first, first + PIECE_BYTES);
       if (this.rank === from) this.#bytes.set(part);
